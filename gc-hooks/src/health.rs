@@ -1,0 +1,326 @@
+//! What anyone may poll about a heap, and the books the recorder keeps for it.
+//!
+//! Owns the health word, the counters, the first violation and the ring of the last ones. Written
+//! by `Hooks::report` from any thread in any phase, by a few atomics and without a lock; read by
+//! anyone at any time. Invariants: health turns once and never turns back; `total` is the highest
+//! sequence number given out; the count of a check is never more than the total. Deliberately
+//! absent: judgement (that is the policy's) and delivery.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::check::Check;
+use crate::clock::Clock;
+use crate::violation::Violation;
+
+/// How many of the last violations [`Health::recent`] remembers: enough to see a pattern, small
+/// enough to set aside for every heap.
+pub const RECENT_MAX: usize = 64;
+
+/// The health of one heap. Cheap to clone; every clone sees the same heap, which may be long gone.
+///
+/// ```
+/// use gc_hooks::{Check, Hooks, Policy, Violation};
+///
+/// let hooks = Hooks::new(Policy::MARK_UNHEALTHY);
+/// let health = hooks.health();
+/// let poll = std::thread::spawn(move || health.is_healthy());
+/// assert!(poll.join().unwrap());
+/// ```
+#[derive(Clone)]
+pub struct Health {
+    books: Arc<Books>,
+}
+
+struct Books {
+    /// Cleared once, in `mark_unhealthy`; read by anyone.
+    is_healthy: AtomicBool,
+    /// Written by the one thread that cleared `is_healthy`, right after it did.
+    unhealthy_since: OnceLock<Instant>,
+    /// Violations recorded; the last sequence number given out.
+    total: AtomicU64,
+    /// Violations recorded of each check, indexed by `Check::index`.
+    counts: [AtomicU64; Check::COUNT],
+    /// Violations that were recorded but not handed on. Written by the recorder and by deliveries.
+    suppressed: AtomicU64,
+    /// Written by the one thread that drew sequence number 1, so no recorder ever waits for another
+    /// here.
+    first: OnceLock<Violation>,
+    /// Written by recorders, the newest pushing out the oldest; emptied by readers.
+    fresh: ArrayQueue<Violation>,
+    /// The last violations that readers took out of `fresh`, in order of their sequence. Readers
+    /// alone lock it.
+    seen: Mutex<VecDeque<Violation>>,
+    /// Read once by the recorder, when health turns, and by deliveries.
+    clock: Clock,
+}
+
+impl Health {
+    pub(crate) fn new(clock: Clock) -> Health {
+        let books = Books {
+            is_healthy: AtomicBool::new(true),
+            unhealthy_since: OnceLock::new(),
+            total: AtomicU64::new(0),
+            counts: [const { AtomicU64::new(0) }; Check::COUNT],
+            suppressed: AtomicU64::new(0),
+            first: OnceLock::new(),
+            fresh: ArrayQueue::new(RECENT_MAX),
+            seen: Mutex::new(VecDeque::new()),
+            clock,
+        };
+        Health {
+            books: Arc::new(books),
+        }
+    }
+
+    /// Writes a violation into the books and gives it back with its sequence number.
+    pub(crate) fn record(&self, violation: Violation) -> Violation {
+        let books = &*self.books;
+        let sequence = books.total.fetch_add(1, Relaxed) + 1;
+        let violation = Violation {
+            sequence,
+            ..violation
+        };
+        books.counts[violation.check.index()].fetch_add(1, Relaxed);
+        if sequence == 1 {
+            // Nobody else draws number 1, so the cell is empty and nobody else is filling it.
+            let _ = books.first.set(violation);
+        }
+        // The one pushed out is the oldest of the ring; it stays counted.
+        let _ = books.fresh.force_push(violation);
+        violation
+    }
+
+    /// Counts a violation that is recorded and will not be handed on.
+    pub(crate) fn suppress(&self) {
+        self.books.suppressed.fetch_add(1, Relaxed);
+    }
+
+    /// The time by the clock that health turns by.
+    pub(crate) fn now(&self) -> Instant {
+        self.books.clock.now()
+    }
+
+    /// Turns the heap's health, for good. Anyone may: a service that doubts its heap for reasons of
+    /// its own takes itself out of rotation by the same word.
+    pub fn mark_unhealthy(&self) {
+        // Release: whoever sees the word turned sees the violation that turned it (pairs with
+        // `is_healthy`).
+        if self.books.is_healthy.swap(false, AcqRel) {
+            // One thread alone sees the word turn, so the cell is empty and nobody else is filling
+            // it.
+            let _ = self.books.unhealthy_since.set(self.books.clock.now());
+        }
+    }
+
+    /// Whether nothing has yet turned the heap's health.
+    #[must_use]
+    #[inline]
+    pub fn is_healthy(&self) -> bool {
+        // Acquire: pairs with the Release of `mark_unhealthy`.
+        self.books.is_healthy.load(Acquire)
+    }
+
+    /// When health turned. For a moment after it turned the answer may still be none.
+    #[must_use]
+    pub fn unhealthy_since(&self) -> Option<Instant> {
+        self.books.unhealthy_since.get().copied()
+    }
+
+    /// Violations of one check so far.
+    #[must_use]
+    pub fn count(&self, check: Check) -> u64 {
+        self.books.counts[check.index()].load(Relaxed)
+    }
+
+    /// Violations of all checks so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.books.total.load(Relaxed)
+    }
+
+    /// Violations that were recorded but not handed on to trace events and the hook, for they came
+    /// faster than the policy's rate or than the heap delivers.
+    #[must_use]
+    pub fn suppressed(&self) -> u64 {
+        self.books.suppressed.load(Relaxed)
+    }
+
+    /// The very first violation: the one to read, for later ones may follow from it.
+    #[must_use]
+    pub fn first(&self) -> Option<Violation> {
+        self.books.first.get().copied()
+    }
+
+    /// The newest violation.
+    #[must_use]
+    pub fn last(&self) -> Option<Violation> {
+        self.with_recent(|recent| recent.back().copied())
+    }
+
+    /// The last [`RECENT_MAX`] violations, the newest at the end. While others record, one that is
+    /// just being written may be missing.
+    #[must_use]
+    pub fn recent(&self) -> Vec<Violation> {
+        self.with_recent(|recent| recent.iter().copied().collect())
+    }
+
+    fn with_recent<T>(&self, read: impl FnOnce(&VecDeque<Violation>) -> T) -> T {
+        // A reader cannot leave the list half written in a way that matters: it is put in order
+        // below every time.
+        let mut seen = self
+            .books
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Bounded, for recorders may push as fast as this pops.
+        for _ in 0..RECENT_MAX {
+            let Some(violation) = self.books.fresh.pop() else {
+                break;
+            };
+            seen.push_back(violation);
+        }
+        // Two recorders may push in another order than they drew their numbers.
+        seen.make_contiguous()
+            .sort_unstable_by_key(|violation| violation.sequence);
+        let surplus = seen.len().saturating_sub(RECENT_MAX);
+        seen.drain(..surplus);
+        read(&seen)
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Health")
+            .field("is_healthy", &self.is_healthy())
+            .field("total", &self.total())
+            .field("suppressed", &self.suppressed())
+            .field("first", &self.first())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::tests::HandClock;
+
+    fn health() -> Health {
+        Health::new(Clock::monotonic())
+    }
+
+    fn record_many(health: &Health, violations: u64) {
+        for cycle in 1..=violations {
+            let cycle = u32::try_from(cycle).unwrap();
+            health.record(Violation::new(Check::Zombie).with_cycle(cycle));
+        }
+    }
+
+    #[test]
+    fn a_new_heap_is_healthy_and_its_books_are_empty() {
+        let health = health();
+        assert!(health.is_healthy());
+        assert_eq!((health.total(), health.suppressed()), (0, 0));
+        assert_eq!(
+            (health.first(), health.last(), health.unhealthy_since()),
+            (None, None, None)
+        );
+        assert!(health.recent().is_empty());
+    }
+
+    #[test]
+    fn recording_counts_and_numbers_but_does_not_judge() {
+        let health = health();
+        health.record(Violation::new(Check::Zombie));
+        let second = health.record(Violation::new(Check::Ledger));
+        assert_eq!(second.sequence, 2);
+        assert_eq!(
+            (health.count(Check::Zombie), health.count(Check::Ledger)),
+            (1, 1)
+        );
+        assert_eq!((health.count(Check::OsCall), health.total()), (0, 2));
+        assert!(health.is_healthy());
+    }
+
+    #[test]
+    fn first_stays_and_last_moves() {
+        let health = health();
+        record_many(&health, 1_000);
+        assert_eq!(health.first().map(|violation| violation.cycle), Some(1));
+        assert_eq!(health.last().map(|violation| violation.cycle), Some(1_000));
+    }
+
+    #[test]
+    fn recent_is_the_last_of_all_however_often_it_is_read() {
+        let health = health();
+        let mut recorded = 0;
+        for step in [1, 10, 63, 1, 200, 0, 5] {
+            for _ in 0..step {
+                recorded += 1;
+                health.record(Violation::new(Check::Zombie));
+            }
+            let recent: Vec<u64> = health.recent().iter().map(|found| found.sequence).collect();
+            let oldest = recorded - u64::min(recorded, RECENT_MAX as u64) + 1;
+            assert_eq!(recent, (oldest..=recorded).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn health_turns_once_and_remembers_when() {
+        let hands = HandClock::new();
+        let health = Health::new(hands.clock());
+        hands.advance(Duration::from_secs(5));
+        health.mark_unhealthy();
+        hands.advance(Duration::from_secs(5));
+        health.mark_unhealthy();
+        assert!(!health.is_healthy());
+        assert_eq!(
+            health.unhealthy_since(),
+            Some(hands.start() + Duration::from_secs(5))
+        );
+    }
+
+    #[test]
+    fn violations_recorded_on_many_threads_are_all_counted_and_numbered_apart() {
+        let health = health();
+        let (threads, each) = (4, 500);
+        let reader_stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !reader_stop.load(Relaxed) {
+                    let recent = health.recent();
+                    assert!(recent.len() <= RECENT_MAX);
+                    assert!(recent.is_sorted_by(|one, next| one.sequence < next.sequence));
+                }
+            });
+            let writers: Vec<_> = (0..threads)
+                .map(|_| scope.spawn(|| record_many(&health, each)))
+                .collect();
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            reader_stop.store(true, Relaxed);
+            reader.join().unwrap();
+        });
+        assert_eq!(health.total(), threads * each);
+        assert_eq!(health.count(Check::Zombie), threads * each);
+        assert_eq!(health.first().map(|violation| violation.sequence), Some(1));
+        assert_eq!(health.recent().len(), RECENT_MAX);
+        assert!(
+            health
+                .recent()
+                .iter()
+                .all(|violation| violation.sequence <= threads * each)
+        );
+    }
+}
