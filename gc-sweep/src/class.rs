@@ -1,0 +1,281 @@
+//! Classes of spans and the lists their spans stand in.
+//!
+//! A class is one type at one slot size. Classes are registered by the heap at the first allocation of their kind, from
+//! any thread, and live as long as the space. Allocation slow paths and the sweep move spans between the lists.
+//!
+//! Invariant: `due` = spans of older epochs in the lists + spans being swept.
+//!
+//! Lock order: the register of classes, then one class, then nothing. Deliberately absent: state bytes, counts of
+//! objects, the page heap.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::lists::Lists;
+use crate::size_class::SizeClass;
+use crate::span::Span;
+use crate::span_state::{Claim, Refusal};
+use crate::spans::SpanTable;
+
+/// A class of a space, as `Space::register` numbered it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClassId(u32);
+
+impl ClassId {
+    /// Classes are numbered from 0 in the order of their registration.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// How large the slots of a class are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlotSize {
+    /// Many slots of one size to a span.
+    Class(SizeClass),
+    /// One slot to a span, each as long as its object asks.
+    Large,
+}
+
+/// Whether objects of a class are traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scan {
+    /// They may hold managed pointers.
+    Traced,
+    /// They hold none.
+    PointerFree,
+}
+
+/// Whether objects of a class have drop glue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DropGlue {
+    /// The sweep hands each dead one to the reaper.
+    Needed,
+    /// They are forgotten.
+    None,
+}
+
+/// What a class is registered with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClassSpec {
+    /// The caller's number for the type of the objects.
+    pub type_index: u32,
+    /// The name of the type, for reports.
+    pub type_name: &'static str,
+    /// Size of the slots.
+    pub slot: SlotSize,
+    /// Whether the objects are traced.
+    pub scan: Scan,
+    /// Whether they have drop glue.
+    pub drop: DropGlue,
+}
+
+/// A registered class.
+#[derive(Debug)]
+pub(crate) struct Class {
+    id: ClassId,
+    spec: ClassSpec,
+    lists: Mutex<Lists>,
+}
+
+impl Class {
+    pub(crate) fn id(&self) -> ClassId {
+        self.id
+    }
+
+    pub(crate) fn spec(&self) -> &ClassSpec {
+        &self.spec
+    }
+
+    pub(crate) fn needs_drop(&self) -> bool {
+        self.spec.drop == DropGlue::Needed
+    }
+
+    /// The spans of the class. Nothing else is locked while this is held.
+    pub(crate) fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The classes of a space.
+#[derive(Debug, Default)]
+pub(crate) struct ClassTable {
+    classes: RwLock<Vec<Arc<Class>>>,
+    /// The class in which the last due span was found. A hint: a search goes round all classes.
+    cursor: AtomicUsize,
+    due: AtomicUsize,
+    /// Of `due`, spans of classes with drop glue.
+    due_with_drop: AtomicUsize,
+}
+
+impl ClassTable {
+    pub(crate) fn register(&self, spec: ClassSpec) -> ClassId {
+        let mut classes = self.classes.write().unwrap_or_else(PoisonError::into_inner);
+        let id = ClassId(classes.len() as u32);
+        classes.push(Arc::new(Class {
+            id,
+            spec,
+            lists: Mutex::default(),
+        }));
+        id
+    }
+
+    pub(crate) fn get(&self, id: ClassId) -> Option<Arc<Class>> {
+        self.read(|classes| classes.get(id.index()).cloned())
+    }
+
+    /// The class of a span; `None` when its record names none.
+    pub(crate) fn of(&self, span: &Span) -> Option<Arc<Class>> {
+        self.get(ClassId(span.class_index()))
+    }
+
+    fn read<R>(&self, look: impl FnOnce(&[Arc<Class>]) -> R) -> R {
+        look(&self.classes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes every span due.
+    pub(crate) fn flip(&self, table: &SpanTable) {
+        let (mut due, mut due_with_drop) = (0, 0);
+        self.read(|classes| {
+            for class in classes {
+                let spans = class.lists().flip(table);
+                due += spans;
+                due_with_drop += if class.needs_drop() { spans } else { 0 };
+            }
+        });
+        // Release pairs with the Acquire of `due`.
+        self.due_with_drop.store(due_with_drop, Ordering::Release);
+        self.due.store(due, Ordering::Release);
+        self.cursor.store(0, Ordering::Relaxed);
+    }
+
+    /// Spans that this cycle has yet to sweep.
+    pub(crate) fn due(&self) -> usize {
+        // Acquire pairs with the Release of `visited`: who sees 0 sees every span swept.
+        self.due.load(Ordering::Acquire)
+    }
+
+    /// Of these, the spans of classes without drop glue.
+    pub(crate) fn due_without_drop(&self) -> usize {
+        self.due()
+            .saturating_sub(self.due_with_drop.load(Ordering::Acquire))
+    }
+
+    /// One due span was swept, or will not be.
+    pub(crate) fn visited(&self, class: &Class) {
+        let one_less = |due: usize| due.checked_sub(1);
+        if class.needs_drop() {
+            let _ = self
+                .due_with_drop
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        }
+        // Release pairs with the Acquire of `due`. Nothing to take away means a damaged list: the count stays at 0.
+        let _ = self
+            .due
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+    }
+
+    /// One more span is due.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn add_due(&self, class: &Class) {
+        self.due_with_drop
+            .fetch_add(usize::from(class.needs_drop()), Ordering::AcqRel);
+        self.due.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Claims the next due span of the classes that `admits` names, going round them once. Found and claimed under one
+    /// lock, so that nobody moves the span in between.
+    pub(crate) fn claim_next<'a>(
+        &self,
+        table: &'a SpanTable,
+        generation: u32,
+        admits: impl Fn(&Class) -> bool,
+    ) -> Option<(Arc<Class>, &'a Span, Result<Claim, Refusal>)> {
+        self.read(|classes| {
+            let start = self.cursor.load(Ordering::Relaxed).min(classes.len());
+            let (before, from) = classes.split_at(start);
+            for class in from.iter().chain(before).filter(|class| admits(class)) {
+                let mut lists = class.lists();
+                if let Some(span) = lists.next_due(table) {
+                    self.cursor.store(class.id().index(), Ordering::Relaxed);
+                    return Some((Arc::clone(class), span, lists.claim(span, generation)));
+                }
+            }
+            None
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Listed;
+    use crate::span_state::Cut;
+
+    fn spec(drop: DropGlue) -> ClassSpec {
+        ClassSpec {
+            type_index: 0,
+            type_name: "test",
+            slot: SlotSize::Large,
+            scan: Scan::PointerFree,
+            drop,
+        }
+    }
+
+    fn add_span(table: &SpanTable, class: &Class, first_page: u32) {
+        let shape = Cut {
+            first_page,
+            pages: 1,
+            slot_bytes: 64,
+            slots: 128,
+            type_index: 0,
+            class: class.id().number(),
+            is_pointer_free: true,
+            needs_drop: class.needs_drop(),
+            is_large: false,
+        };
+        let span = table.record(first_page).unwrap();
+        span.cut(shape, 1);
+        table.enter(first_page, 1);
+        class.lists().put(table, span, Listed::Partial);
+    }
+
+    #[test]
+    fn due_spans_are_counted_by_kind_and_found_class_by_class() {
+        let table = SpanTable::new(1 << 40, 16).unwrap();
+        let classes = ClassTable::default();
+        let plain = classes.get(classes.register(spec(DropGlue::None))).unwrap();
+        let dropping = classes
+            .get(classes.register(spec(DropGlue::Needed)))
+            .unwrap();
+        for (page, class) in [(0, &dropping), (1, &plain), (2, &dropping), (3, &plain)] {
+            add_span(&table, class, page);
+        }
+        classes.flip(&table);
+        assert_eq!((classes.due(), classes.due_without_drop()), (4, 2));
+        let mut found = Vec::new();
+        while let Some((class, span, claim)) =
+            classes.claim_next(&table, 2, |class| !class.needs_drop())
+        {
+            assert!(claim.is_ok());
+            found.push(span.first_page());
+            classes.visited(&class);
+        }
+        assert_eq!(found, [1, 3]);
+        assert_eq!((classes.due(), classes.due_without_drop()), (2, 0));
+        while let Some((class, span, claim)) = classes.claim_next(&table, 2, |_| true) {
+            assert!(claim.is_ok());
+            assert_eq!(classes.of(span).unwrap().id(), class.id());
+            found.push(span.first_page());
+            classes.visited(&class);
+        }
+        assert_eq!(found, [1, 3, 0, 2]);
+        classes.visited(&plain);
+        assert_eq!(classes.due(), 0, "the count never wraps");
+    }
+}

@@ -1,0 +1,330 @@
+//! The lists that the spans of one class stand in.
+//!
+//! Allocation slow paths and the sweep move spans between them, under the lock of the class. Every span of a class is in
+//! exactly one list, or in the hands of exactly one sweeper or allocator on its way between two. Lists are links in the
+//! span records, so that nothing here allocates:
+//!
+//! * `partial`, `full`: swept in this cycle, with and without free slots;
+//! * `unswept`: not yet swept;
+//! * `leased`, `quarantined`: swept where they stand; those still due stand before those that are not.
+//!
+//! A flip takes constant time: it joins `partial` and `full` to `unswept` and advances the epoch. A record keeps the
+//! list it was put in and the epoch; with an older epoch it is due, and a record of `partial` or `full` stands in
+//! `unswept`. The state word of the span says the same on its own account, and where the two differ the word was
+//! damaged: hence lists never depend on words.
+//!
+//! Order is first in, first out everywhere and follows from the program alone: no hashing, no addresses.
+//!
+//! Deliberately absent: locks, state bytes, counts of objects.
+
+use crate::link::Listed;
+use crate::span::Span;
+use crate::span_state::{Claim, ClaimKind, Refusal};
+use crate::spans::SpanTable;
+
+/// A queue of spans, linked through their records.
+#[derive(Debug, Default)]
+struct List {
+    first: Option<u32>,
+    last: Option<u32>,
+    spans: u32,
+}
+
+impl List {
+    fn push_back(&mut self, table: &SpanTable, span: &Span) {
+        let page = span.first_page();
+        span.link().set_previous(self.last);
+        span.link().set_next(None);
+        match self.last.and_then(|last| table.record(last)) {
+            Some(last) => last.link().set_next(Some(page)),
+            None => self.first = Some(page),
+        }
+        self.last = Some(page);
+        self.spans += 1;
+    }
+
+    fn remove(&mut self, table: &SpanTable, span: &Span) {
+        let (previous, next) = (span.link().previous(), span.link().next());
+        match previous.and_then(|page| table.record(page)) {
+            Some(previous) => previous.link().set_next(next),
+            None => self.first = next,
+        }
+        match next.and_then(|page| table.record(page)) {
+            Some(next) => next.link().set_previous(previous),
+            None => self.last = previous,
+        }
+        span.link().set_next(None);
+        span.link().set_previous(None);
+        self.spans = self.spans.saturating_sub(1);
+    }
+
+    fn pop_front<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
+        let span = table.record(self.first?)?;
+        self.remove(table, span);
+        Some(span)
+    }
+
+    /// Moves all spans of `other` to the end, in constant time.
+    fn append(&mut self, table: &SpanTable, other: &mut List) {
+        let Some(joint) = other.first.and_then(|page| table.record(page)) else {
+            return;
+        };
+        match self.last.and_then(|page| table.record(page)) {
+            Some(last) => {
+                last.link().set_next(other.first);
+                joint.link().set_previous(self.last);
+            }
+            None => self.first = other.first,
+        }
+        self.last = other.last;
+        self.spans += other.spans;
+        *other = List::default();
+    }
+}
+
+/// The spans of one class.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    partial: List,
+    full: List,
+    unswept: List,
+    leased: List,
+    quarantined: List,
+    /// Counts flips. A record that carries another number is due.
+    epoch: u8,
+    /// Spans of the class, wherever they are. The length of the next one follows from it.
+    spans: u32,
+}
+
+impl Lists {
+    fn list(&mut self, listed: Listed) -> Option<&mut List> {
+        match listed {
+            Listed::Nowhere => None,
+            Listed::Partial => Some(&mut self.partial),
+            Listed::Full => Some(&mut self.full),
+            Listed::Unswept => Some(&mut self.unswept),
+            Listed::Leased => Some(&mut self.leased),
+            Listed::Quarantined => Some(&mut self.quarantined),
+        }
+    }
+
+    /// The list a span stands in, whether it is due there or not.
+    pub(crate) fn standing(&self, span: &Span) -> Listed {
+        match span.link().listed() {
+            Listed::Partial | Listed::Full if self.is_due(span) => Listed::Unswept,
+            listed => listed,
+        }
+    }
+
+    fn is_due(&self, span: &Span) -> bool {
+        span.link().epoch() != self.epoch
+    }
+
+    /// Puts a span, which is in no list, at the end of one; it is not due there.
+    pub(crate) fn put(&mut self, table: &SpanTable, span: &Span, listed: Listed) {
+        span.link().set_listed(listed, self.epoch);
+        if let Some(list) = self.list(listed) {
+            list.push_back(table, span);
+        }
+    }
+
+    /// Puts a span, which is in no list, among the unswept ones.
+    pub(crate) fn put_unswept(&mut self, table: &SpanTable, span: &Span) {
+        span.link()
+            .set_listed(Listed::Unswept, self.epoch.wrapping_sub(1));
+        self.unswept.push_back(table, span);
+    }
+
+    /// Takes a span out of its list, if it is in one, and says whether it was due there.
+    pub(crate) fn remove(&mut self, table: &SpanTable, span: &Span) -> bool {
+        let standing = self.standing(span);
+        let was_due = self.is_due(span);
+        if let Some(list) = self.list(standing) {
+            list.remove(table, span);
+        }
+        span.link().set_listed(Listed::Nowhere, self.epoch);
+        standing != Listed::Nowhere && was_due
+    }
+
+    /// Takes the first swept span with free slots.
+    pub(crate) fn take_partial<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
+        let span = self.partial.pop_front(table)?;
+        span.link().set_listed(Listed::Nowhere, self.epoch);
+        Some(span)
+    }
+
+    /// Takes the first unswept span that is neither leased nor quarantined.
+    pub(crate) fn take_unswept<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
+        let span = self.unswept.pop_front(table)?;
+        span.link().set_listed(Listed::Nowhere, self.epoch);
+        Some(span)
+    }
+
+    /// The next span to sweep. A leased or quarantined one stays in its list, at its end.
+    pub(crate) fn next_due<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
+        if let Some(span) = self.take_unswept(table) {
+            return Some(span);
+        }
+        for listed in [Listed::Leased, Listed::Quarantined] {
+            let first = self.list(listed).and_then(|list| list.first);
+            if let Some(span) = first.and_then(|page| table.record(page))
+                && self.is_due(span)
+            {
+                self.remove(table, span);
+                self.put(table, span, listed);
+                return Some(span);
+            }
+        }
+        None
+    }
+
+    /// Claims a span that was just taken from the unswept ones, or that stands where it is swept in place. Its word
+    /// must say what its place says.
+    pub(crate) fn claim(&self, span: &Span, generation: u32) -> Result<Claim, Refusal> {
+        let word = span.word();
+        let kind = match self.standing(span) {
+            Listed::Leased => ClaimKind::Leased,
+            Listed::Quarantined => ClaimKind::Quarantined,
+            _ => ClaimKind::Whole,
+        };
+        let claim = span.claim(generation)?;
+        if claim.kind() == kind {
+            Ok(claim)
+        } else {
+            Err(Refusal::BadState(word))
+        }
+    }
+
+    /// Makes every span due and returns how many there are in the lists.
+    pub(crate) fn flip(&mut self, table: &SpanTable) -> usize {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.unswept.append(table, &mut self.partial);
+        self.unswept.append(table, &mut self.full);
+        (self.unswept.spans + self.leased.spans + self.quarantined.spans) as usize
+    }
+
+    pub(crate) fn spans(&self) -> u32 {
+        self.spans
+    }
+
+    pub(crate) fn add_span(&mut self) {
+        self.spans += 1;
+    }
+
+    pub(crate) fn remove_span(&mut self) {
+        self.spans = self.spans.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span_state::Cut;
+
+    fn table() -> SpanTable {
+        let table = SpanTable::new(1 << 40, 16).unwrap();
+        for first_page in 0..16 {
+            let shape = Cut {
+                first_page,
+                pages: 1,
+                slot_bytes: 64,
+                slots: 128,
+                type_index: 0,
+                class: 0,
+                is_pointer_free: true,
+                needs_drop: false,
+                is_large: false,
+            };
+            table.record(first_page).unwrap().cut(shape, 1);
+            table.enter(first_page, 1);
+        }
+        table
+    }
+
+    fn pages(list: &List, table: &SpanTable) -> Vec<u32> {
+        let mut pages = Vec::new();
+        let mut next = list.first;
+        while let Some(page) = next {
+            pages.push(page);
+            next = table.record(page).unwrap().link().next();
+        }
+        let mut back = Vec::new();
+        let mut previous = list.last;
+        while let Some(page) = previous {
+            back.push(page);
+            previous = table.record(page).unwrap().link().previous();
+        }
+        back.reverse();
+        assert_eq!(pages, back, "links run both ways");
+        assert_eq!(pages.len(), list.spans as usize);
+        pages
+    }
+
+    #[test]
+    fn a_list_keeps_the_order_in_which_spans_came() {
+        let table = table();
+        let span = |page| table.record(page).unwrap();
+        let (mut list, mut other) = (List::default(), List::default());
+        list.append(&table, &mut other);
+        for page in [4, 2, 9, 1] {
+            list.push_back(&table, span(page));
+        }
+        list.remove(&table, span(2));
+        list.remove(&table, span(1));
+        assert_eq!(pages(&list, &table), [4, 9]);
+        other.push_back(&table, span(7));
+        other.append(&table, &mut list);
+        list.append(&table, &mut other);
+        assert_eq!(pages(&list, &table), [7, 4, 9]);
+        assert!(pages(&other, &table).is_empty());
+        assert_eq!(list.pop_front(&table).unwrap().first_page(), 7);
+        list.remove(&table, span(4));
+        list.remove(&table, span(9));
+        assert!(pages(&list, &table).is_empty() && list.pop_front(&table).is_none());
+    }
+
+    #[test]
+    fn a_flip_makes_every_span_due_and_each_is_found_once() {
+        let table = table();
+        let span = |page| table.record(page).unwrap();
+        let mut lists = Lists::default();
+        let places = [
+            Listed::Partial,
+            Listed::Full,
+            Listed::Leased,
+            Listed::Leased,
+            Listed::Quarantined,
+        ];
+        for (page, listed) in (0..).zip(places) {
+            lists.put(&table, span(page), listed);
+        }
+        assert!(lists.next_due(&table).is_none());
+        assert_eq!(lists.flip(&table), 5);
+        assert_eq!(lists.standing(span(1)), Listed::Unswept);
+        lists.put(&table, span(9), Listed::Leased);
+        lists.put(&table, span(10), Listed::Partial);
+        let found: Vec<u32> = std::iter::from_fn(|| lists.next_due(&table))
+            .map(Span::first_page)
+            .collect();
+        assert_eq!(found, [0, 1, 2, 3, 4]);
+        assert_eq!(pages(&lists.leased, &table), [9, 2, 3]);
+        assert_eq!(pages(&lists.partial, &table), [10]);
+    }
+
+    #[test]
+    fn a_span_is_taken_out_of_whichever_list_it_stands_in() {
+        let table = table();
+        let span = |page| table.record(page).unwrap();
+        let mut lists = Lists::default();
+        lists.put(&table, span(0), Listed::Partial);
+        lists.put(&table, span(1), Listed::Partial);
+        lists.flip(&table);
+        lists.put(&table, span(2), Listed::Partial);
+        assert!(lists.remove(&table, span(0)), "due among the unswept");
+        assert!(!lists.remove(&table, span(2)), "not due");
+        assert!(!lists.remove(&table, span(2)), "in no list");
+        lists.put_unswept(&table, span(2));
+        assert_eq!(pages(&lists.unswept, &table), [1, 2]);
+        assert!(pages(&lists.partial, &table).is_empty());
+    }
+}

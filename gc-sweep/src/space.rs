@@ -1,0 +1,326 @@
+//! The outer face of the crate: the memory of one heap.
+//!
+//! The heap above owns a `Space` and calls it from mutators (lookups, runs), from the marker (lookups, state bytes) and
+//! from the driver of the cycle (flip, sweep, walks). A space is shared by reference and is safe to use from several
+//! threads; a method that expects the caller to have stopped everyone else says so.
+//!
+//! A cycle, seen from here:
+//!
+//! 1. Precondition: [`Space::is_swept`]. Mutators may allocate in the colour of the cycle before, then, each from its
+//!    own moment on, in the new one; the marker marks in the new one.
+//! 2. [`Space::flip`] tells the new colour: every span is due, an object of any other colour is dead.
+//! 3. [`Space::sweep_step`] until `is_swept`; allocation helps itself to spans of its own class meanwhile.
+//!
+//! Deliberately absent: types, roots, threads, phases (a phase is known only as a word for reports).
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use gc_hooks::{Check, Hooks, Phase};
+
+use crate::cache::Run;
+use crate::class::{ClassId, ClassSpec};
+use crate::colour::{Colour, StateByte};
+use crate::contain::Withdrawal;
+use crate::error::{AllocError, SpaceError};
+#[cfg(feature = "fault-inject")]
+use crate::fault::Fault;
+use crate::found::Found;
+use crate::ground::{Ground, GroundParts};
+use crate::ledger::{Books, Ledger, Usage};
+use crate::os::Reservation;
+use crate::page_heap::{PageHeap, PageHeapConfig, pages_for_bytes};
+use crate::size_class::{CHUNK_BYTES, PAGE_BYTES};
+use crate::span::Span;
+use crate::spans::{PAGES_MAX, SpanTable};
+use crate::suspects::Suspects;
+use crate::sweep::{Reaper, SweepMode, SweepProgress};
+use crate::table::{FreshSlot, StateTable};
+
+/// The least a reservation may shrink to when the system refuses more.
+const RESERVE_BYTES_MIN: usize = 64 << 20;
+
+/// Limits of a space. Those that hide rare paths are here so that stress can shrink them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpaceConfig {
+    /// Address space to reserve. When the system refuses, half is tried, down to 64 MiB or to this, if it is less.
+    pub reserve_bytes: usize,
+    /// What spans may hold at most, quarantine included.
+    pub limit_bytes: Option<usize>,
+    /// Above so many quarantined bytes `quarantine-limit` is reported.
+    pub quarantine_limit_bytes: usize,
+    /// Free chunks of 2 MiB given back to the system at the end of each sweep.
+    pub release_chunks_per_cycle: usize,
+    /// Free chunks that keep their memory in any case.
+    pub chunks_kept_min: usize,
+    /// Pages of the longest shared span; slots that need longer ones get them.
+    pub span_pages_max: u32,
+}
+
+impl Default for SpaceConfig {
+    fn default() -> Self {
+        SpaceConfig {
+            reserve_bytes: 64 << 30,
+            limit_bytes: None,
+            quarantine_limit_bytes: 64 << 20,
+            release_chunks_per_cycle: 16,
+            chunks_kept_min: 8,
+            span_pages_max: u32::MAX,
+        }
+    }
+}
+
+/// The memory of one heap.
+pub struct Space {
+    ground: Ground,
+}
+
+impl Space {
+    /// Reserves the address space of a heap and maps its tables. No memory stands behind them yet.
+    pub fn new(config: SpaceConfig, hooks: Arc<Hooks>) -> Result<Space, SpaceError> {
+        check_setting(
+            "reserve_bytes",
+            config.reserve_bytes,
+            1,
+            PAGES_MAX * PAGE_BYTES,
+        )?;
+        check_setting(
+            "span_pages_max",
+            config.span_pages_max as usize,
+            1,
+            usize::MAX,
+        )?;
+        check_setting(
+            "limit_bytes",
+            config.limit_bytes.unwrap_or(PAGE_BYTES),
+            PAGE_BYTES,
+            usize::MAX,
+        )?;
+        let reserve_bytes = config.reserve_bytes.next_multiple_of(CHUNK_BYTES);
+        let reservation = Reservation::new(reserve_bytes, reserve_bytes.min(RESERVE_BYTES_MIN))?;
+        let pages = reservation.bytes() / PAGE_BYTES;
+        let page_heap = PageHeap::new(PageHeapConfig {
+            pages_reserved: pages as u32,
+            pages_limit: config
+                .limit_bytes
+                .and_then(|bytes| pages_for_bytes(bytes - bytes % PAGE_BYTES)),
+            chunks_kept_min: u32::try_from(config.chunks_kept_min).unwrap_or(u32::MAX),
+        });
+        let ground = Ground::new(GroundParts {
+            states: StateTable::new(reservation.base(), reservation.bytes())?,
+            spans: SpanTable::new(reservation.base(), pages)?,
+            books: Books::new(pages)?,
+            reservation,
+            page_heap,
+            hooks,
+            quarantine_limit_bytes: config.quarantine_limit_bytes,
+            release_chunks_per_cycle: u32::try_from(config.release_chunks_per_cycle)
+                .unwrap_or(u32::MAX),
+            span_pages_max: config.span_pages_max,
+        });
+        Ok(Space { ground })
+    }
+
+    /// Address of the first byte of the reservation.
+    #[inline]
+    pub fn base(&self) -> usize {
+        self.ground.base()
+    }
+
+    /// Bytes reserved, which may be fewer than were asked for.
+    #[inline]
+    pub fn reserve_bytes(&self) -> usize {
+        self.ground.reservation.bytes()
+    }
+
+    /// Distance of an address from the start of the reservation; `None` outside it.
+    #[inline]
+    pub fn offset_of(&self, address: usize) -> Option<u64> {
+        let offset = address.wrapping_sub(self.base());
+        (offset < self.reserve_bytes()).then_some(offset as u64)
+    }
+
+    /// The state bytes.
+    #[inline]
+    pub fn states(&self) -> &StateTable {
+        &self.ground.states
+    }
+
+    /// The span that covers an address. For the marker: two loads, no lock.
+    #[inline]
+    pub fn span_of(&self, address: usize) -> Option<&Span> {
+        self.ground.spans.span_of(address)
+    }
+
+    /// Where the cycle stands, for the words of reports.
+    pub fn set_context(&self, cycle: u32, phase: Phase) {
+        self.ground.context.set(cycle, phase);
+    }
+
+    /// The ring of suspicious marks, for the marker and the barrier.
+    pub fn suspects(&self) -> &Suspects {
+        &self.ground.suspects
+    }
+
+    // ---- Allocation ----
+
+    /// Registers a class. The same class registered twice is two classes.
+    pub fn register(&self, spec: ClassSpec) -> ClassId {
+        self.ground.classes.register(spec)
+    }
+
+    /// Fills a run that is used up with free slots of the class. The run must have served no other class.
+    ///
+    /// Slots taken before are booked at the latest when their span is used up, see [`Space::sync`]. On an error the run
+    /// is empty and leases nothing.
+    pub fn refill(&self, class: ClassId, run: &mut Run) -> Result<(), AllocError> {
+        self.ground.refill(class, run)
+    }
+
+    /// Books the slots that were taken from the run since the last call, so that [`Space::usage`] knows them.
+    pub fn sync(&self, run: &Run) {
+        self.ground.sync(run);
+    }
+
+    /// Gives the span of a run back. The run is empty then and may be filled again, also for another class.
+    pub fn retire(&self, run: &mut Run) {
+        self.ground.retire(run);
+    }
+
+    /// A slot of at least so many bytes in a span of its own, for a class of [`crate::SlotSize::Large`]. It begins at a
+    /// page. The caller publishes it before the next flip.
+    pub fn alloc_large(&self, class: ClassId, bytes: usize) -> Result<FreshSlot, AllocError> {
+        self.ground.alloc_large(class, bytes)
+    }
+
+    // ---- The cycle ----
+
+    /// Begins the sweep of a cycle, in which objects of the colour `current` are alive and all others dead. Every span
+    /// must be swept for the cycle before; one that is not is reported, and is swept in this cycle instead.
+    pub fn flip(&self, cycle: u32, current: Colour) {
+        let due = self.ground.classes.due();
+        let detail = || {
+            let violation = self
+                .ground
+                .violation(Check::SpanState)
+                .with_reason("spans left unswept at a flip");
+            violation.with_number("spans", due as u64)
+        };
+        // A span that was not swept only keeps its dead for another cycle: nothing needs to be contained.
+        let _ = self.ground.hooks.holds(Check::SpanState, due == 0, detail);
+        self.ground.context.set_cycle(cycle);
+        self.ground.turn.set(cycle, current);
+        self.ground.classes.flip(&self.ground.spans);
+        self.ground.is_release_due.store(true, Ordering::Relaxed);
+    }
+
+    /// Sweeps up to `spans_max` spans and says how many are left. When none is left, free memory is given back to the
+    /// system within the cycle's budget.
+    pub fn sweep_step(
+        &self,
+        spans_max: usize,
+        mode: SweepMode,
+        reaper: &mut dyn Reaper,
+    ) -> SweepProgress {
+        let progress = self.ground.sweep_step(spans_max, mode, reaper);
+        if progress.remaining == 0 {
+            self.ground.release_chunks();
+        }
+        progress
+    }
+
+    /// Every span is swept for the cycle of the last flip.
+    pub fn is_swept(&self) -> bool {
+        self.ground.classes.due() == 0
+    }
+
+    /// Gives every object the colour, live or dead. For a driver that has given up so many cycles that colours run
+    /// out: everyone else is stopped, and every span is swept.
+    pub fn recolour_all(&self, colour: Colour) {
+        self.ground.recolour_all(colour);
+    }
+
+    // ---- Doubt ----
+
+    /// What stands at an address.
+    pub fn find(&self, address: usize) -> Found {
+        self.ground.find(address)
+    }
+
+    /// Withdraws the span of an address for good: its objects stay readable and are never freed. Reports nothing; the
+    /// caller has.
+    pub fn quarantine_span_of(&self, address: usize) -> Withdrawal {
+        self.ground.withdraw_span_of(address)
+    }
+
+    /// Withdraws the slot at an address for good. An object in it is pinned: it stays an object and is never freed.
+    /// False when nothing was done, since the address is that of no slot, its slot is withdrawn already, it is a free
+    /// slot of a leased span, or its span is being swept or is quarantined.
+    pub fn quarantine_slot(&self, address: usize) -> bool {
+        self.ground.withdraw_slot_at(address)
+    }
+
+    // ---- Walks, for a driver that has stopped everyone else ----
+
+    /// Calls `visit` with address, span and state of each object, by address.
+    pub fn for_each_object(&self, visit: &mut dyn FnMut(usize, &Span, StateByte)) {
+        self.ground.for_each_object(visit);
+    }
+
+    /// Calls `visit` with address, span and state of each object of a class, by address.
+    pub fn for_each_object_of(
+        &self,
+        class: ClassId,
+        visit: &mut dyn FnMut(usize, &Span, StateByte),
+    ) {
+        self.ground.for_each_object_of(class, visit);
+    }
+
+    /// Recounts the accounts from span records and state bytes. Reports [`Check::Ledger`] when the running books
+    /// disagree, and rebuilds them.
+    pub fn ledger(&self) -> Ledger {
+        self.ground.ledger()
+    }
+
+    /// How the space stands, from its running books.
+    pub fn usage(&self) -> Usage {
+        self.ground.usage()
+    }
+
+    /// Ways to break the space on purpose.
+    #[cfg(feature = "fault-inject")]
+    pub fn fault(&self) -> Fault<'_> {
+        Fault::new(&self.ground)
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Space")
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_setting(
+    setting: &'static str,
+    value: usize,
+    min: usize,
+    max: usize,
+) -> Result<(), SpaceError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    let expected = match setting {
+        "reserve_bytes" => "at least 1, at most 16 TiB less a page",
+        "limit_bytes" => "at least a page of 8192 bytes",
+        _ => "at least 1",
+    };
+    Err(SpaceError::Setting {
+        setting,
+        value,
+        expected,
+    })
+}

@@ -1,0 +1,205 @@
+//! Where spans come from and where they go: pages become spans, spans go to their lists, empty ones become pages again.
+//!
+//! Called by allocation slow paths and by whoever ends a sweep or a lease and has the span in hand.
+//!
+//! A class begins with the shortest span of its size and doubles the length with each span it has, so that a program of
+//! many types stays small and a program of one soon cuts long spans.
+//!
+//! Invariants: a span is complete before the page table leads to it, and gone from the page table before its pages are
+//! free; the state bytes of a new span are all zero. Those of a span that ended keep their death stamps until its pages
+//! are cut again.
+//!
+//! Deliberately absent: a store of empty spans kept for later. The page heap keeps the memory.
+
+use std::sync::atomic::Ordering;
+
+use gc_hooks::Check;
+
+use crate::class::{Class, DropGlue, Scan, SlotSize};
+use crate::contain::Moment;
+use crate::error::AllocError;
+use crate::ground::Ground;
+use crate::link::Listed;
+use crate::os;
+use crate::page_heap::{bytes_of_pages, pages_for_bytes};
+use crate::scan;
+use crate::size_class::{CHUNK_PAGES, PAGE_BYTES, SizeClass};
+use crate::span::Span;
+use crate::span_state::Cut;
+use crate::spans::PageEntry;
+
+/// Doublings of span length after which every class has its longest.
+const DOUBLINGS_MAX: u32 = 5;
+
+impl Ground {
+    /// Cuts a new span for the class; it is Swept, empty, and in the caller's hand. `bytes` is the size of the object of
+    /// a large class.
+    pub(crate) fn cut_span(&self, class: &Class, bytes: usize) -> Result<&Span, AllocError> {
+        let spec = class.spec();
+        let (pages, slot_bytes, slots) = match spec.slot {
+            SlotSize::Class(size) => {
+                let pages = self.span_pages(size, class.lists().spans());
+                (pages, size.slot_bytes(), size.slots_in(pages))
+            }
+            SlotSize::Large => {
+                let pages = self.pages_for(bytes)?;
+                (pages, pages as usize * PAGE_BYTES, 1)
+            }
+        };
+        let first_page = self.take_pages(pages)?;
+        let span = self.spans.record(first_page).ok_or(self.exhausted(pages))?;
+        let shape = Cut {
+            first_page,
+            pages,
+            slot_bytes,
+            slots,
+            type_index: spec.type_index,
+            class: class.id().number(),
+            is_pointer_free: spec.scan == Scan::PointerFree,
+            needs_drop: spec.drop == DropGlue::Needed,
+            is_large: spec.slot == SlotSize::Large,
+        };
+        span.cut(shape, self.turn.cycle());
+        self.clear_states(first_page, pages);
+        os::poison(span.base(self.base()), span.bytes());
+        self.spans.enter(first_page, pages);
+        class.lists().add_span();
+        self.books.span_cut(span);
+        Ok(span)
+    }
+
+    /// Takes away what earlier spans left in the state bytes of these pages.
+    fn clear_states(&self, first_page: u32, pages: u32) {
+        for page in first_page..first_page + pages {
+            if self.spans.entry(page) != Some(PageEntry::Never) {
+                let address = self.base() + page as usize * PAGE_BYTES;
+                scan::clear(
+                    self.states
+                        .bytes_of(address, PAGE_BYTES)
+                        .unwrap_or_default(),
+                );
+            }
+        }
+    }
+
+    /// The length of the next span of a class that has so many.
+    fn span_pages(&self, size: SizeClass, spans: u32) -> u32 {
+        let wanted = size.span_pages_min() << spans.min(DOUBLINGS_MAX);
+        size.span_pages(wanted.min(self.span_pages_max))
+    }
+
+    fn pages_for(&self, bytes: usize) -> Result<u32, AllocError> {
+        let too_large = AllocError::TooLarge {
+            requested_bytes: bytes,
+            bytes_max: self.reservation.bytes(),
+        };
+        if bytes > self.reservation.bytes() {
+            return Err(too_large);
+        }
+        Ok(pages_for_bytes(bytes).ok_or(too_large)?.max(1))
+    }
+
+    fn exhausted(&self, pages: u32) -> AllocError {
+        let requested_bytes = pages as usize * PAGE_BYTES;
+        AllocError::Exhausted {
+            requested_bytes,
+            reserve_bytes: self.reservation.bytes(),
+        }
+    }
+
+    fn take_pages(&self, pages: u32) -> Result<u32, AllocError> {
+        let commit = |range| self.reservation.commit(bytes_of_pages(range));
+        let first_page = self.pages().alloc(pages, commit)?;
+        // Relaxed: a hint for `release_chunks`.
+        self.pages_cut.fetch_add(pages, Ordering::Relaxed);
+        Ok(first_page)
+    }
+
+    /// Puts a swept span in the caller's hand where it belongs: a list, the page heap, or quarantine. Its counts were
+    /// just found to agree with its state bytes.
+    pub(crate) fn place(&self, class: &Class, span: &Span) {
+        {
+            let mut lists = class.lists();
+            if !span.is_withdrawal_due() {
+                if !is_empty(span) || !span.release() {
+                    let listed = if has_room(span) {
+                        Listed::Partial
+                    } else {
+                        Listed::Full
+                    };
+                    return lists.put(&self.spans, span, listed);
+                }
+                lists.remove_span();
+            }
+        }
+        if span.is_withdrawal_due() {
+            self.withdraw(class, span, Moment::Outside);
+        } else {
+            self.give_back(span);
+        }
+    }
+
+    /// Puts a swept span in the caller's hand into a list. Nobody has looked at its counts, so that its pages are not
+    /// given back on their word.
+    pub(crate) fn shelve(&self, class: &Class, span: &Span) {
+        class.lists().put(&self.spans, span, shelf(span));
+    }
+
+    /// Gives the pages of a released span back.
+    fn give_back(&self, span: &Span) {
+        let (first_page, pages, bytes) = (span.first_page(), span.pages(), span.bytes());
+        os::poison(span.base(self.base()), bytes);
+        self.spans.leave(first_page, pages, self.turn.cycle());
+        self.books.span_released(span);
+        let refused = self.pages().free(first_page, pages);
+        // The page heap keeps pages that it did not hand out as they are: refused ones are leaked, not reused.
+        if refused.is_err() {
+            let violation = self.violation(Check::SpanState).with_span(first_page);
+            let violation = violation.with_reason("the page heap never handed these pages out");
+            self.hooks
+                .report(violation.with_number("pages", pages.into()));
+        }
+    }
+
+    /// Gives free chunks back to the system, once a cycle. As much is kept as was cut into spans since the last time: a
+    /// heap that goes on as before needs it again, and memory given back costs its first touch anew.
+    pub(crate) fn release_chunks(&self) {
+        // Relaxed: whoever swaps the flag out does the work; nothing else hangs on it.
+        if !self.is_release_due.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let pages_cut = self.pages_cut.swap(0, Ordering::Relaxed);
+        let released = {
+            let mut pages = self.pages();
+            let usage = pages.usage();
+            let pages_idle = usage.pages_committed.saturating_sub(usage.pages_in_use);
+            let budget = self
+                .release_chunks_per_cycle
+                .min(pages_idle.saturating_sub(pages_cut) / CHUNK_PAGES);
+            pages.release_free_chunks(budget, |range| {
+                self.reservation.release(bytes_of_pages(range))
+            })
+        };
+        if let Some(error) = released.failure {
+            self.report_os(error);
+        }
+    }
+}
+
+/// No object is in the span, and nothing was ever withdrawn from it.
+fn is_empty(span: &Span) -> bool {
+    span.alloc_count() == 0 && span.slots_quarantined() == 0
+}
+
+fn shelf(span: &Span) -> Listed {
+    if has_room(span) {
+        Listed::Partial
+    } else {
+        Listed::Full
+    }
+}
+
+/// A slot of the span can be handed out.
+pub(crate) fn has_room(span: &Span) -> bool {
+    span.alloc_count().saturating_add(span.slots_quarantined()) < span.slots()
+}
