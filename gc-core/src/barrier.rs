@@ -1,0 +1,112 @@
+//! The write barrier: what a pointer store does while a cycle marks.
+//!
+//! Mutator threads run it inside `enter`, and handles run its root half. Order inside one store:
+//! poll if asked, load the old value, shade it, shade the new value while grey, store. No poll
+//! stands between the load and the store: `Settle` promises that such a store has ended.
+//!
+//! A shade pushes, then marks: marking first would hide the object from the termination test.
+//! The store of a virgin slot must not come here at all; see [`crate::raw`].
+
+use core::panic::Location;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use gc_hooks::{Check, Origin, Phase};
+
+use crate::handshake;
+use crate::shared::{Shared, Source};
+use crate::world::{Barrier, Local, Record};
+
+/// Who stores, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Store<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) record: &'a Record,
+    pub(crate) local: &'a Local,
+    pub(crate) call_site: &'static Location<'static>,
+}
+
+impl Store<'_> {
+    /// Stores `new` into a pointer word that is initialised, with the barrier when it is on.
+    /// Answers the old word.
+    #[inline]
+    pub(crate) fn replace(self, word: &AtomicUsize, new: usize) -> usize {
+        if self.local.barrier.get() == Barrier::Off {
+            // Acquire pairs with the Release of the store that put the value there.
+            let old = word.load(Ordering::Acquire);
+            // Release pairs with the Acquire loads of edges and of the marker: whoever finds the
+            // new object finds it constructed.
+            word.store(new, Ordering::Release);
+            return old;
+        }
+        self.replace_shaded(word, new)
+    }
+
+    /// As [`Store::replace`], without reading the old word when the barrier is off.
+    #[inline]
+    pub(crate) fn set(self, word: &AtomicUsize, new: usize) {
+        if self.local.barrier.get() == Barrier::Off {
+            // Release pairs with the Acquire loads of edges and of the marker.
+            word.store(new, Ordering::Release);
+        } else {
+            self.replace_shaded(word, new);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn replace_shaded(self, word: &AtomicUsize, new: usize) -> usize {
+        handshake::poll(self.shared, self.record, self.local);
+        #[cfg(feature = "fault-inject")]
+        if self.shared.faults.skips_barrier() {
+            return word.swap(new, Ordering::AcqRel);
+        }
+        // Acquire pairs with the Release of the store that put the value there.
+        let old = word.load(Ordering::Acquire);
+        self.shade(old, Origin::BarrierOld);
+        if self.local.barrier.get() == Barrier::Grey {
+            self.shade(new, Origin::BarrierNew);
+        }
+        word.store(new, Ordering::Release);
+        old
+    }
+
+    /// Makes an object grey on behalf of the mutator. Zero is the null edge.
+    pub(crate) fn shade(self, address: usize, origin: Origin) {
+        if address == 0 || self.local.barrier.get() == Barrier::Off {
+            return;
+        }
+        let (byte, colour) = (self.shared.state(address), self.local.barrier_colour.get());
+        if byte.has_colour(colour) {
+            return;
+        }
+        let source = Source {
+            origin,
+            holder: None,
+            call_site: Some(self.call_site),
+        };
+        if !byte.is_object() {
+            return self.shared.refuse(address, source);
+        }
+        self.local.grey.push(address);
+        let marked = self.shared.space.states().mark(address, byte, colour);
+        // After termination nothing white can be reached any more, so work that appears here is
+        // doubtful. It is innocent when somebody else marked the object meanwhile.
+        let _pushed_and_contained_by_marking_on = self.shared.hooks.holds(
+            Check::LateGrey,
+            !marked || self.shared.world.phase() != Phase::Clear,
+            || self.shared.violation_at(Check::LateGrey, address, source),
+        );
+    }
+}
+
+/// Shades a root that is about to be read or removed. Called with or without a mutator at hand.
+pub(crate) fn shade_removed_root(shared: &Shared, address: usize) {
+    if is_marking(shared.world.phase()) {
+        shared.shade_root(address, Origin::Root);
+    }
+}
+
+/// Whether stores and root reads must shade in this phase.
+pub(crate) fn is_marking(phase: Phase) -> bool {
+    !matches!(phase, Phase::Idle | Phase::Sweep)
+}

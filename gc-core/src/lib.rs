@@ -1,0 +1,141 @@
+//! Softfail: a concurrent, non-moving, mark-sweep managed heap for Rust that fails soft.
+//!
+//! A program embeds a [`Heap`], takes a [`Mutator`], and works with `Copy` pointers inside
+//! [`Mutator::enter`]. When the collector finds its own state broken, the check routes through a
+//! [`Policy`]: abort, call a hook, mark the process unhealthy, or count. Whatever the response,
+//! the damage is contained first: doubtful memory leaks, it is never reused.
+//!
+//! ```
+//! use gc_core::{Edge, Heap, Policy, Trace};
+//!
+//! #[derive(Trace)]
+//! struct Node<'gc> {
+//!     name: String,
+//!     next: Edge<'gc, Node<'gc>>,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let heap = Heap::builder().policy(Policy::MARK_UNHEALTHY).build()?;
+//! let mut mutator = heap.mutator();
+//! let root = mutator.enter(|scope| {
+//!     let a = scope.alloc(Node { name: "a".into(), next: Edge::none() });
+//!     let b = scope.alloc(Node { name: "b".into(), next: Edge::to(a) });
+//!     a.next.set(scope, b); // a ring: reclaimed all the same once nobody holds it
+//!     scope.root(a)
+//! });
+//! heap.collect()?;
+//! let name = mutator.enter(|scope| Ok::<_, gc_core::RootError>(scope.get(&root)?.next.get().map(|b| b.name.clone())))?;
+//! assert_eq!(name.as_deref(), Some("b"));
+//! assert!(heap.health().is_healthy());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! A module imports only modules above it. Unsafe code stands in `trace`, `trace_std`, `object`,
+//! `world`, `scan`, `reap`, `gc`, `weak`, `edge`, `scope` and `raw`, and nowhere else.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `trace`, `trace_std` | the contract of traced types, and the standard library's share of it |
+//! | `object` | objects in memory: descriptors, writing, scanning, dropping |
+//! | `types` | what a span's type index means |
+//! | `stack`, `roots` | value stacks; the root table |
+//! | `world` | mutator records, state words, what is asked of mutators |
+//! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
+//! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
+//! | `scan`, `mark`, `verify` | from one object to its children; the marker; the second opinion |
+//! | `reap`, `gc`, `weak` | destructors; the pointers |
+//! | `pacer`, `cycle` | when to collect; the state machine |
+//! | `engine`, `stats`, `root`, `scope`, `edge`, `mutator`, `heap` | drivers and handles |
+//! | [`raw`] | the unsafe layer for embedders |
+
+mod trace;
+mod trace_std;
+
+mod object;
+
+mod types;
+
+mod stack;
+
+mod roots;
+
+mod world;
+
+mod shared;
+
+mod handshake;
+
+mod barrier;
+
+mod scan;
+
+mod mark;
+
+mod verify;
+
+mod reap;
+
+mod gc;
+
+mod weak;
+
+mod pacer;
+
+mod cycle;
+
+mod engine;
+
+mod stats;
+
+mod root;
+
+mod scope;
+
+mod edge;
+
+mod mutator;
+
+mod heap;
+
+pub mod raw;
+
+#[cfg(feature = "fault-inject")]
+pub mod fault;
+
+pub use gc_core_derive::Trace;
+pub use gc_hooks::{
+    Address, Check, CheckKind, CheckLevel, Delivery, Escalation, Health, LevelError, Number,
+    Origin, Phase, Policy, PolicyError, Rate, Response, Severity, Violation,
+};
+pub use gc_sweep::{AllocError, Found, Ledger, Place, SpaceError};
+
+pub use crate::cycle::{CycleReport, Reclaiming, StepProgress, StepReport};
+pub use crate::edge::Edge;
+pub use crate::engine::{CollectError, Driver};
+pub use crate::gc::Gc;
+pub use crate::heap::{Builder, Error, Heap};
+pub use crate::mutator::Mutator;
+pub use crate::object::Object;
+pub use crate::root::{Root, RootError};
+pub use crate::scope::Scope;
+pub use crate::stats::HeapStats;
+pub use crate::trace::{Trace, Tracer};
+pub use crate::verify::VerifyReport;
+pub use crate::weak::Weak;
+
+/// What derived code names and nobody else should.
+#[doc(hidden)]
+pub mod __private {
+    /// Conflicts with the blanket implementation when a derived type implements `Drop`.
+    pub trait MayNotImplDrop {}
+    #[allow(drop_bounds)]
+    impl<T: Drop> MayNotImplDrop for T {}
+}
+
+/// The README's code blocks are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,0 +1,113 @@
+//! When to collect, and how much of it a mutator pays for. Pure arithmetic: no atomics, no clock.
+//!
+//! The heap aims at `goal = max(live · (1 + growth), floor)` bytes. A cycle starts when the heap
+//! has used up half of the room between what survived the last cycle and the goal, so that marking
+//! ends before the goal when each allocated byte pays its share: the objects that are expected to
+//! be marked, over the bytes that are left to the goal.
+//!
+//! Called by the incremental driver from allocation slow paths and at the edges of `enter`.
+
+/// Heaps smaller than this are not collected by themselves: a cycle costs more than it returns.
+pub(crate) const FLOOR_BYTES: u64 = 4 << 20;
+/// Work units a slow path pays at least once a cycle runs, so that short cycles end soon.
+const UNITS_MIN: usize = 64;
+/// Work units one slow path pays at most: about a tenth of a millisecond of marking.
+const UNITS_MAX: usize = 4096;
+
+/// How far the heap may grow over what survived the last cycle.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Pacer {
+    growth_percent: u64,
+    /// Bytes that survived the last cycle.
+    bytes_live: u64,
+    /// Objects marked by the last cycle.
+    objects_marked: u64,
+}
+
+impl Pacer {
+    pub(crate) fn new(growth_percent: u64) -> Self {
+        Pacer {
+            growth_percent,
+            bytes_live: 0,
+            objects_marked: 0,
+        }
+    }
+
+    /// Takes over what a cycle found.
+    pub(crate) fn finish_cycle(&mut self, bytes_live: u64, objects_marked: u64) {
+        self.bytes_live = bytes_live;
+        self.objects_marked = objects_marked;
+    }
+
+    /// The size in bytes that the heap should not exceed.
+    pub(crate) fn goal_bytes(&self) -> u64 {
+        let growth = (u128::from(self.bytes_live) * u128::from(self.growth_percent) / 100) as u64;
+        self.bytes_live.saturating_add(growth.max(FLOOR_BYTES))
+    }
+
+    /// The size in bytes at which a cycle starts.
+    pub(crate) fn trigger_bytes(&self) -> u64 {
+        self.bytes_live + (self.goal_bytes() - self.bytes_live) / 2
+    }
+
+    /// Work units to pay for an allocation of `bytes_allocated` while a cycle runs and the heap
+    /// stands at `bytes_used`.
+    pub(crate) fn assist_units(&self, bytes_allocated: u64, bytes_used: u64) -> usize {
+        let left = self.goal_bytes().saturating_sub(bytes_used).max(1);
+        // Marking visits every object once and sweeping costs a small part of that.
+        let work = self.objects_marked.max(1024) * 2;
+        let units = u128::from(bytes_allocated) * u128::from(work) / u128::from(left);
+        (units.min(UNITS_MAX as u128) as usize).max(UNITS_MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goal_and_trigger_follow_what_survived() {
+        let mut pacer = Pacer::new(100);
+        assert_eq!(
+            (pacer.goal_bytes(), pacer.trigger_bytes()),
+            (4 << 20, 2 << 20)
+        );
+        pacer.finish_cycle(100 << 20, 1_000_000);
+        assert_eq!(
+            (pacer.goal_bytes(), pacer.trigger_bytes()),
+            (200 << 20, 150 << 20)
+        );
+        let mut careful = Pacer::new(20);
+        careful.finish_cycle(100 << 20, 1_000_000);
+        assert_eq!(careful.goal_bytes(), 120 << 20);
+        let mut huge = Pacer::new(1000);
+        huge.finish_cycle(u64::MAX / 2, 1);
+        assert_eq!(huge.goal_bytes(), u64::MAX);
+    }
+
+    #[test]
+    fn assists_pay_more_the_closer_the_goal_is() {
+        let mut pacer = Pacer::new(100);
+        pacer.finish_cycle(100 << 20, 1_000_000);
+        let far = pacer.assist_units(64 << 10, 150 << 20);
+        let near = pacer.assist_units(64 << 10, 190 << 20);
+        assert!(far < near, "{far} units far from the goal, {near} near it");
+        assert_eq!(pacer.assist_units(64 << 10, 300 << 20), UNITS_MAX);
+        assert_eq!(pacer.assist_units(0, 150 << 20), UNITS_MIN);
+    }
+
+    #[test]
+    fn the_cycle_ends_before_the_goal_when_assists_are_paid() {
+        let mut pacer = Pacer::new(100);
+        pacer.finish_cycle(100 << 20, 1_000_000);
+        let (mut used, mut paid) = (pacer.trigger_bytes(), 0u64);
+        while used < pacer.goal_bytes() {
+            paid += pacer.assist_units(64 << 10, used) as u64;
+            used += 64 << 10;
+        }
+        assert!(
+            paid >= 1_000_000,
+            "{paid} units were paid for a million objects"
+        );
+    }
+}

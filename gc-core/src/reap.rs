@@ -1,0 +1,77 @@
+//! The reaper: runs the destructors of objects the sweep found dead.
+//!
+//! The sweeper calls it, holding no lock, with the slot still coloured, so that a destructor that
+//! comes back into the heap finds nothing half done. Types with drop glue hold no managed pointer
+//! that their glue reads, and are allowed on any thread. A destructor that panics pins its slot:
+//! the object is leaked, never dropped twice and never reused.
+#![allow(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use gc_hooks::{Check, Origin};
+use gc_sweep::{DeadSlot, Reaped, Reaper};
+
+use crate::object::{self, DropFn, slot_pointer};
+use crate::shared::{Shared, Source};
+use crate::types::TypeKind;
+
+/// Runs drop glue by the register's word for it.
+pub(crate) struct DropReaper<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> DropReaper<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        DropReaper { shared }
+    }
+
+    fn glue(&self, type_index: u32) -> Option<DropFn> {
+        match &self.shared.types.get(type_index)?.kind {
+            TypeKind::Rust(info) => info.drop,
+            TypeKind::Shape(_) => None,
+        }
+    }
+}
+
+impl Reaper for DropReaper<'_> {
+    fn reap(&mut self, dead: DeadSlot) -> Reaped {
+        let Some(glue) = self.glue(dead.type_index()) else {
+            return Reaped::Done;
+        };
+        let address = dead.address();
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the glue is that of the span's type, the object is dead and still in place,
+            // and the token is handed out once.
+            unsafe { object::drop_object(glue, slot_pointer(address)) }
+        }));
+        let is_dropped = self
+            .shared
+            .hooks
+            .holds(Check::DropPanicked, dropped.is_ok(), || {
+                self.shared
+                    .violation_at(Check::DropPanicked, address, Source::of(Origin::Unknown))
+            });
+        if is_dropped {
+            Reaped::Done
+        } else {
+            Reaped::Panicked
+        }
+    }
+}
+
+/// Drops every object that is left, as the heap does at its end, in order of address.
+pub(crate) fn drop_all(shared: &Shared) {
+    let reaper = DropReaper::new(shared);
+    shared.space.for_each_object(&mut |address, span, byte| {
+        if !span.needs_drop() || byte.is_quarantined() {
+            return;
+        }
+        if let Some(glue) = reaper.glue(span.type_index()) {
+            let _panicked_object_is_left_as_it_is = catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: the glue is that of the span's type; the heap is at its end, so nobody
+                // reaches the object any more and nothing drops it again.
+                unsafe { object::drop_object(glue, slot_pointer(address)) }
+            }));
+        }
+    });
+}

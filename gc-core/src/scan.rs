@@ -1,0 +1,87 @@
+//! Scanning one object: from its span to its descriptor to the pointers it holds.
+//!
+//! The marker and the verifier call this for addresses whose state byte says "object". The span
+//! is typed, so the descriptor found through it is the object's own: that is the only thing the
+//! unsafe calls below lean on, and it is why an address whose byte says "free" never comes here.
+//!
+//! Invariant: nothing is called through an index that the register did not give out, and no shape
+//! whose seal is broken is followed.
+#![allow(unsafe_code)]
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use gc_sweep::Span;
+
+use crate::object::{self, slot_pointer};
+use crate::trace::Tracer;
+use crate::types::{ShapeInfo, TypeKind, Types};
+
+/// What a scan did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scanned {
+    /// All pointers of the object were reported.
+    Whole,
+    /// A long slice: go on at this item.
+    Until(usize),
+    /// The span's type index is not registered, or the shape's seal is broken.
+    NoDescriptor,
+}
+
+/// How much a scan trusts the register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trust {
+    /// The index must be registered and the shape must fit the slot.
+    Registered,
+    /// Shapes must carry an unbroken seal as well.
+    Sealed,
+}
+
+/// Reports the pointers of the object at `address`, a live object of `span`, from item `from` on.
+#[inline]
+pub(crate) fn scan(
+    types: &Types,
+    span: &Span,
+    address: usize,
+    from: usize,
+    trust: Trust,
+    found: &mut Vec<usize>,
+) -> Scanned {
+    let Some(entry) = types.get(span.type_index()) else {
+        return Scanned::NoDescriptor;
+    };
+    match &entry.kind {
+        TypeKind::Rust(info) => match info.scan {
+            None => Scanned::Whole,
+            Some(scan) => {
+                let mut tracer = Tracer::new(found);
+                // SAFETY: the span is typed with the entry this function came from, and the state
+                // byte says that the slot holds a published object of it.
+                match unsafe { object::scan_object(scan, slot_pointer(address), from, &mut tracer) }
+                {
+                    Some(next) => Scanned::Until(next),
+                    None => Scanned::Whole,
+                }
+            }
+        },
+        TypeKind::Shape(shape) => {
+            let fits = shape.words as usize * size_of::<usize>() <= span.slot_bytes();
+            if !fits || (trust == Trust::Sealed && !shape.is_sealed()) {
+                return Scanned::NoDescriptor;
+            }
+            scan_shape(shape, address, found);
+            Scanned::Whole
+        }
+    }
+}
+
+fn scan_shape(shape: &ShapeInfo, address: usize, found: &mut Vec<usize>) {
+    let mut tracer = Tracer::new(found);
+    for word in &shape.pointer_words {
+        let at = address + *word as usize * size_of::<usize>();
+        // SAFETY: the word lies inside the slot, since the shape fits it, and untyped objects are
+        // zeroed before they are published; pointer words are only ever written as atomics.
+        let word = unsafe { AtomicUsize::from_ptr(slot_pointer(at).cast().as_ptr()) };
+        // Acquire pairs with the Release of the store that put the pointer there.
+        tracer.visit_address(word.load(Ordering::Acquire));
+    }
+}

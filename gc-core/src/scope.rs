@@ -1,0 +1,350 @@
+//! [`Scope`]: the witness of being inside `enter`, and everything one may do there.
+//!
+//! Allocation takes a slot from the mutator's own run, writes the value, then publishes the state
+//! byte in the mutator's colour; no code of the embedder runs between taking and publishing. The
+//! slow path polls, lets the driver collect, and asks the space for another run.
+//!
+//! Invariant: a scope exists only while its mutator's state word says `In`, on its thread; the
+//! brand `'gc` is fresh for each `enter`.
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+use core::panic::Location;
+use core::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use gc_hooks::{Origin, Phase};
+use gc_sweep::{AllocError, FreshSlot, SizeClass};
+
+use crate::barrier::{self, Store};
+use crate::engine::Engine;
+use crate::gc::{Brand, Gc};
+use crate::handshake;
+use crate::object::sealed::Described;
+use crate::object::{self, Object, TypeInfo, slot_pointer};
+use crate::root::{Root, RootError};
+use crate::shared::Shared;
+use crate::trace::Trace;
+use crate::types::{Wanted, object_bytes};
+use crate::weak::{Weak, WeakCell};
+use crate::world::{Barrier, Local, Record, lookup_key};
+
+/// The right to touch the heap: handed to the closure of [`Mutator::enter`](crate::Mutator::enter).
+///
+/// `Copy`; pass it along. Pointers made with it carry its brand and cannot leave the closure.
+pub struct Scope<'gc> {
+    engine: &'gc Arc<Engine>,
+    record: &'gc Record,
+    local: &'gc Local,
+    brand: Brand<'gc>,
+}
+
+impl Copy for Scope<'_> {}
+
+impl Clone for Scope<'_> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<'gc> Scope<'gc> {
+    pub(crate) fn new(engine: &'gc Arc<Engine>, record: &'gc Record, local: &'gc Local) -> Self {
+        Scope {
+            engine,
+            record,
+            local,
+            brand: PhantomData,
+        }
+    }
+
+    pub(crate) fn engine(self) -> &'gc Arc<Engine> {
+        self.engine
+    }
+
+    /// The barrier of this mutator, for a store at `call_site`.
+    #[inline]
+    pub(crate) fn store(self, call_site: &'static Location<'static>) -> Store<'gc> {
+        Store {
+            shared: &self.engine.shared,
+            record: self.record,
+            local: self.local,
+            call_site,
+        }
+    }
+
+    /// Allocates an object.
+    ///
+    /// # Panics
+    ///
+    /// When the heap is at its limit, as [`Scope::try_alloc`] reports.
+    #[inline]
+    #[track_caller]
+    pub fn alloc<T: Trace<At<'gc> = T>>(self, value: T) -> Gc<'gc, T> {
+        self.try_alloc(value)
+            .unwrap_or_else(|error| allocation_failed(&error))
+    }
+
+    /// Allocates an object, or says why not; the value is dropped then.
+    ///
+    /// # Errors
+    ///
+    /// The heap's limit, its reservation, or the operating system refuses.
+    #[inline]
+    pub fn try_alloc<T: Trace<At<'gc> = T>>(self, value: T) -> Result<Gc<'gc, T>, AllocError> {
+        let info = <T as Described>::INFO;
+        let slot = match self.local.take(lookup_key(info, None)) {
+            Some(slot) => slot,
+            None => self.slot_slow(info, 0)?,
+        };
+        let address = slot.address();
+        // SAFETY: the slot is fresh and its class was made for the size and alignment of `T`.
+        unsafe { object::init(slot_pointer(address), value) };
+        self.publish(slot);
+        // SAFETY: the object was just written; it cannot be freed before this mutator's next
+        // snapshot, which is outside `enter`.
+        Ok(unsafe { Gc::from_address(address) })
+    }
+
+    /// Allocates a slice of the items.
+    ///
+    /// # Panics
+    ///
+    /// When the heap is at its limit, as [`Scope::try_alloc_slice`] reports.
+    #[track_caller]
+    pub fn alloc_slice<T: Trace<At<'gc> = T>>(
+        self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Gc<'gc, [T]> {
+        self.try_alloc_slice(items)
+            .unwrap_or_else(|error| allocation_failed(&error))
+    }
+
+    /// Allocates a slice of the items, or says why not; the items are dropped then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Scope::try_alloc`].
+    pub fn try_alloc_slice<T: Trace<At<'gc> = T>>(
+        self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Gc<'gc, [T]>, AllocError> {
+        let items: Vec<T> = items.into_iter().collect();
+        let slot = self.slot_for_items(<[T] as Described>::INFO, items.len())?;
+        let address = slot.address();
+        // SAFETY: the slot is fresh and was sized for these items.
+        unsafe { object::init_items(slot_pointer(address), items) };
+        self.publish(slot);
+        // SAFETY: as in `try_alloc`.
+        Ok(unsafe { Gc::from_address(address) })
+    }
+
+    /// Allocates a copy of a string.
+    ///
+    /// # Panics
+    ///
+    /// When the heap is at its limit, as [`Scope::try_alloc_str`] reports.
+    #[track_caller]
+    pub fn alloc_str(self, text: &str) -> Gc<'gc, str> {
+        self.try_alloc_str(text)
+            .unwrap_or_else(|error| allocation_failed(&error))
+    }
+
+    /// Allocates a copy of a string, or says why not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Scope::try_alloc`].
+    pub fn try_alloc_str(self, text: &str) -> Result<Gc<'gc, str>, AllocError> {
+        let slot = self.slot_for_items(<str as Described>::INFO, text.len())?;
+        let address = slot.address();
+        // SAFETY: the slot is fresh and was sized for the text.
+        unsafe { object::init_str(slot_pointer(address), text) };
+        self.publish(slot);
+        // SAFETY: as in `try_alloc`.
+        Ok(unsafe { Gc::from_address(address) })
+    }
+
+    /// Makes an object visible to the collector, in this mutator's colour.
+    #[inline]
+    pub(crate) fn publish(self, slot: FreshSlot) {
+        self.engine
+            .shared
+            .space
+            .states()
+            .publish(slot, self.local.colour.get());
+    }
+
+    fn slot_for_items(
+        self,
+        info: &'static TypeInfo,
+        items: usize,
+    ) -> Result<FreshSlot, AllocError> {
+        let size_class =
+            object_bytes(info, items).and_then(|bytes| SizeClass::for_layout(bytes, info.align));
+        if let Some(class) = size_class
+            && let Some(slot) = self.local.take(lookup_key(info, Some(class)))
+        {
+            return Ok(slot);
+        }
+        self.slot_slow(info, items)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn slot_slow(self, info: &'static TypeInfo, items: usize) -> Result<FreshSlot, AllocError> {
+        let shared = &self.engine.shared;
+        let bytes = object_bytes(info, items).ok_or_else(|| too_large(shared, usize::MAX))?;
+        let index = shared.types.index_of(info)?;
+        self.slot_of_type(index, bytes, |wanted| {
+            let size_class = if info.is_fixed() {
+                None
+            } else {
+                SizeClass::for_layout(bytes, info.align)
+            };
+            if let Wanted::Class(class) = wanted {
+                self.local.remember(lookup_key(info, size_class), class);
+            }
+        })
+    }
+
+    /// A slot of `bytes` bytes for the type at `index`, collecting or sweeping first when due.
+    pub(crate) fn slot_of_type(
+        self,
+        index: u32,
+        bytes: usize,
+        remember: impl FnOnce(Wanted),
+    ) -> Result<FreshSlot, AllocError> {
+        self.poll();
+        let shared = &self.engine.shared;
+        let wanted = shared
+            .types
+            .class(&shared.space, index, bytes)
+            .ok_or_else(|| too_large(shared, bytes))?;
+        remember(wanted);
+        match self.slot_of_class(wanted, bytes) {
+            Err(AllocError::Limit { .. }) if self.engine.relieve() => {
+                self.slot_of_class(wanted, bytes)
+            }
+            answer => answer,
+        }
+    }
+
+    fn slot_of_class(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
+        let shared = &self.engine.shared;
+        let space = &shared.space;
+        match wanted {
+            Wanted::Large(class) => space.alloc_large(class, bytes),
+            Wanted::Class(class) => self.local.with_run(class, |run| {
+                if let Some(slot) = run.take() {
+                    return Ok(slot);
+                }
+                space.refill(class, run)?;
+                run.take().ok_or_else(|| too_large(shared, bytes))
+            }),
+        }
+    }
+
+    /// Keeps an object alive beyond this `enter`.
+    pub fn root<T: Object + ?Sized>(self, object: Gc<'gc, T>) -> Root<T::At<'static>> {
+        if self.local.barrier.get() == Barrier::Grey {
+            self.store(Location::caller())
+                .shade(object.address(), Origin::BarrierNew);
+        }
+        Root::new(Arc::clone(self.engine), object.address())
+    }
+
+    /// The object behind a root.
+    ///
+    /// # Errors
+    ///
+    /// The root belongs to another heap, or the root table is damaged.
+    pub fn get<R: Object + ?Sized>(self, root: &Root<R>) -> Result<Gc<'gc, R::At<'gc>>, RootError> {
+        if !core::ptr::eq(root.engine(), Arc::as_ptr(self.engine)) {
+            return Err(RootError::ForeignHeap);
+        }
+        let address = root.address()?;
+        // SAFETY: the root was made from an object of this family, and its table entry has kept
+        // the object allocated; reading it shades it, so it outlives this `enter`.
+        Ok(unsafe { Gc::from_address(address) })
+    }
+
+    /// A reference to the object that does not keep it alive.
+    ///
+    /// # Panics
+    ///
+    /// When the heap is at its limit: a weak reference owns a small object.
+    #[track_caller]
+    pub fn downgrade<T: ?Sized>(self, object: Gc<'gc, T>) -> Weak<'gc, T> {
+        Weak::new(self.alloc(WeakCell::new(object.address())))
+    }
+
+    /// The target of a weak reference, unless it is dead.
+    pub fn upgrade<T: ?Sized>(self, weak: Weak<'gc, T>) -> Option<Gc<'gc, T>> {
+        let (shared, target) = (&self.engine.shared, weak.cell().target());
+        if target == 0 {
+            return None;
+        }
+        match shared.world.phase() {
+            Phase::Idle | Phase::Sweep => {}
+            // Termination has been decided: what is white is dead, though its cell is not cleared.
+            Phase::Clear if !shared.state(target).has_colour(shared.world.colour()) => return None,
+            _ => shared.shade_root(target, Origin::Resurrection),
+        }
+        // SAFETY: a cell is nulled before its target is swept, so the target is allocated; while
+        // marking runs it was shaded above, so it outlives this `enter`.
+        Some(unsafe { Gc::from_address(target) })
+    }
+
+    /// Answers the collector and lets the driver do its share. Call it in loops that neither
+    /// allocate nor leave `enter`.
+    pub fn poll(self) {
+        handshake::poll(&self.engine.shared, self.record, self.local);
+        self.engine.assist();
+    }
+
+    /// Shades on behalf of an embedder that stores by itself.
+    pub(crate) fn shade(
+        self,
+        address: usize,
+        origin: Origin,
+        call_site: &'static Location<'static>,
+    ) {
+        self.store(call_site).shade(address, origin);
+    }
+
+    /// Shades a value that is about to be stored, which only a grey mutator does.
+    pub(crate) fn shade_new(self, address: usize, call_site: &'static Location<'static>) {
+        if self.local.barrier.get() == Barrier::Grey {
+            self.shade(address, Origin::BarrierNew, call_site);
+        }
+    }
+
+    /// Whether this mutator's stores must shade right now.
+    pub(crate) fn is_marking(self) -> bool {
+        barrier::is_marking(self.engine.shared.world.phase())
+            && self.local.barrier.get() != Barrier::Off
+    }
+
+    /// Loads a pointer word as edges do.
+    pub(crate) fn load(word: &core::sync::atomic::AtomicUsize) -> usize {
+        // Acquire pairs with the Release of the barrier's store.
+        word.load(Ordering::Acquire)
+    }
+}
+
+/// The answer to a request that no heap of this size can serve.
+#[cold]
+fn too_large(shared: &Shared, requested_bytes: usize) -> AllocError {
+    AllocError::TooLarge {
+        requested_bytes,
+        bytes_max: shared.space.reserve_bytes(),
+    }
+}
+
+/// The infallible twins of the allocation functions end here, as `Vec` does when memory runs out.
+#[cold]
+#[track_caller]
+fn allocation_failed(error: &AllocError) -> ! {
+    panic!("managed allocation failed: {error}")
+}

@@ -1,0 +1,185 @@
+//! What handles, mutators and the collector of one heap share, and how a doubtful pointer is
+//! described and refused.
+//!
+//! Any thread that works on the heap reads these parts; each synchronises itself. The description
+//! of a violation starts here because it takes the space's view of an address and the register's
+//! name for it. Deliberately absent: the cycle (cycle.rs owns it behind its own lock).
+
+use core::panic::Location;
+use std::sync::Arc;
+
+use crossbeam_deque::Injector;
+use gc_hooks::{Address, Check, CheckLevel, Hooks, Origin, Violation};
+use gc_sweep::{Found, Space, StateByte, Suspect};
+
+use crate::roots::RootTable;
+use crate::types::Types;
+use crate::world::World;
+
+/// The shared parts of a heap.
+pub(crate) struct Shared {
+    pub(crate) space: Space,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) types: Types,
+    pub(crate) world: World,
+    pub(crate) roots: RootTable,
+    /// Grey objects that belong to no mutator: shaded roots, what exiting mutators hand over.
+    pub(crate) injector: Injector<usize>,
+    pub(crate) level: CheckLevel,
+    #[cfg(feature = "fault-inject")]
+    pub(crate) faults: crate::fault::Faults,
+}
+
+/// Where a doubtful pointer came from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) origin: Origin,
+    /// Address of the object whose scan led here, when known.
+    pub(crate) holder: Option<usize>,
+    /// The store that is to blame, when known.
+    pub(crate) call_site: Option<&'static Location<'static>>,
+}
+
+impl Source {
+    pub(crate) fn of(origin: Origin) -> Self {
+        Source {
+            origin,
+            holder: None,
+            call_site: None,
+        }
+    }
+}
+
+impl Shared {
+    /// An address as reports give it: relative to the reservation when inside it.
+    pub(crate) fn address(&self, address: usize) -> Address {
+        match self.space.offset_of(address) {
+            Some(offset) => Address::Offset(offset),
+            None => Address::Raw(address as u64),
+        }
+    }
+
+    /// A violation with the cycle, the phase and all that can be found out about an address.
+    pub(crate) fn violation_at(&self, check: Check, address: usize, source: Source) -> Violation {
+        self.located(check, address, source, &self.space.find(address))
+    }
+
+    fn located(&self, check: Check, address: usize, source: Source, found: &Found) -> Violation {
+        let world = &self.world;
+        let mut violation = Violation::new(check)
+            .with_cycle(world.cycle())
+            .with_phase(world.phase())
+            .with_address(self.address(address))
+            .with_origin(source.origin)
+            .with_call_site(source.call_site);
+        if let Some(holder) = source
+            .holder
+            .and_then(|holder| self.space.offset_of(holder))
+        {
+            violation = violation.with_holder(holder);
+        }
+        if let Some(place) = found.place() {
+            violation = violation.with_span(place.span).with_slot(place.slot);
+            if let Some(entry) = self.types.get(place.type_index) {
+                violation = violation.with_type_name(entry.name());
+            }
+        }
+        let stale_cycles = match found {
+            Found::FreeSlot { stale_cycles, .. } => *stale_cycles,
+            Found::UnallocatedSpan {
+                freed_cycle: Some(freed),
+                ..
+            } => Some(world.cycle().saturating_sub(*freed)),
+            _ => None,
+        };
+        violation.with_stale_cycles(stale_cycles)
+    }
+
+    /// The cold path of every pointer test: the state byte of `address` says that no object
+    /// starts there. Works out why, reports it, and never marks or follows it.
+    ///
+    /// At level `lax` a free slot of a live span is marked as Go marks it, and not followed; the
+    /// store is remembered so that the sweep can name it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse(&self, address: usize, source: Source) {
+        let found = self.space.find(address);
+        if let Found::FreeSlot {
+            stale_cycles,
+            place,
+        } = found
+            && self.level == CheckLevel::Lax
+            && place.base == address
+        {
+            self.space.suspects().record(Suspect {
+                address,
+                cycle: self.world.cycle(),
+                origin: source.origin,
+                call_site: source.call_site,
+                stale_cycles,
+            });
+            let byte = self.state(address);
+            self.space.states().mark(address, byte, self.world.colour());
+            return;
+        }
+        self.report_found(address, source, &found);
+    }
+
+    /// Reports a pointer that leads to no object.
+    pub(crate) fn report_bad(&self, address: usize, source: Source) {
+        self.report_found(address, source, &self.space.find(address));
+    }
+
+    fn report_found(&self, address: usize, source: Source, found: &Found) {
+        let check = match found {
+            Found::FreeSlot { .. } | Found::QuarantinedSlot(_) => Check::FreePointer,
+            _ => Check::BadPointer,
+        };
+        self.hooks.report(
+            self.located(check, address, source, found)
+                .with_reason(found.reason()),
+        );
+    }
+
+    /// Reports an object whose span names no registered type, or whose shape is broken. Nothing is
+    /// called for it: it stays an object and its span is withdrawn.
+    #[cold]
+    pub(crate) fn refuse_descriptor(&self, address: usize, type_index: u32) {
+        let violation = self
+            .violation_at(Check::Descriptor, address, Source::of(Origin::Scan))
+            .with_number("type_index", u64::from(type_index));
+        self.hooks.report(violation);
+        self.space.quarantine_span_of(address);
+    }
+
+    /// Marks a root and queues it for scanning, unless it is marked already.
+    pub(crate) fn shade_root(&self, address: usize, origin: Origin) {
+        let (byte, colour) = (self.state(address), self.world.colour());
+        if byte.has_colour(colour) {
+            return;
+        }
+        if !byte.is_object() {
+            return self.refuse(address, Source::of(origin));
+        }
+        // Pushed before it is marked: a marked object that is in no queue would be missed by the
+        // termination test.
+        self.injector.push(address);
+        self.space.states().mark(address, byte, colour);
+    }
+
+    /// The state byte of an address; anything that cannot be an object reads as free.
+    #[inline]
+    pub(crate) fn state(&self, address: usize) -> StateByte {
+        self.space
+            .states()
+            .load(address)
+            .unwrap_or(StateByte::FREE_FRESH)
+    }
+
+    /// Brings the books up to date with what parked mutators have handed out.
+    pub(crate) fn sync_parked(&self) {
+        for record in self.world.records() {
+            record.with_held(|local| local.for_each_run(|run| self.space.sync(run)));
+        }
+    }
+}

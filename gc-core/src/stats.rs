@@ -1,0 +1,50 @@
+//! [`HeapStats`]: a snapshot of what a heap holds and has done.
+
+use gc_hooks::Phase;
+
+use crate::cycle::Reclaiming;
+
+/// What a heap holds and has done, at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeapStats {
+    /// Name given to the builder.
+    pub name: &'static str,
+    /// Phase of the cycle in progress.
+    pub phase: Phase,
+    /// Number of the cycle in progress or of the last one; counts voided ones.
+    pub cycle: u32,
+    /// Cycles that ran to their end.
+    pub cycles_finished: u64,
+    /// Cycles ended without freeing anything, because something was in doubt.
+    pub cycles_voided: u64,
+    /// Whether the heap still frees memory.
+    pub reclaiming: Reclaiming,
+    /// Objects marked by all finished cycles.
+    pub objects_marked_total: u64,
+    /// Bytes of allocated slots.
+    pub bytes_live: u64,
+    /// Bytes of pages that belong to spans.
+    pub bytes_in_spans: u64,
+    /// Bytes withdrawn from use by containment.
+    pub bytes_quarantined: u64,
+    /// Spans withdrawn from use by containment.
+    pub spans_quarantined: u64,
+    /// Single slots withdrawn from use by containment.
+    pub slots_quarantined: u64,
+    /// Bytes of memory obtained from the operating system for objects.
+    pub bytes_committed: u64,
+    /// Bytes given back to it and not yet taken again.
+    pub bytes_released: u64,
+    /// Bytes of slots handed out since the heap was built.
+    pub bytes_allocated_total: u64,
+    /// Bytes of slots freed since the heap was built.
+    pub bytes_freed_total: u64,
+    /// Size in bytes the heap aims not to exceed before the next cycle has ended.
+    pub bytes_goal: u64,
+    /// Roots in existence.
+    pub roots: usize,
+    /// Violations recorded, over all checks.
+    pub violations: u64,
+    /// Whether every violation so far left the heap healthy.
+    pub is_healthy: bool,
+}

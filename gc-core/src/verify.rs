@@ -1,0 +1,184 @@
+//! The second opinion: a stopped trace with books of its own, compared with the state bytes.
+//!
+//! Called by `Heap::verify` and, at level `paranoid`, by the cycle between termination and flip;
+//! no mutator runs meanwhile. It starts from the roots and the value stacks, keeps its own set of
+//! objects seen, and trusts nothing the marker wrote. It finds what a missed barrier hides: an
+//! object that is reachable and white when marking says it is done.
+//!
+//! Deliberately absent: repair. The caller decides, see cycle.rs.
+
+use bitvec::prelude::BitVec;
+use gc_hooks::{Check, Origin};
+use gc_sweep::{Colour, GRANULE_BYTES};
+
+use crate::scan::{self, Scanned, Trust};
+use crate::shared::{Shared, Source};
+
+/// What reachable objects must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expect {
+    /// Allocated, in any colour.
+    Allocated,
+    /// Marked in the colour of the cycle.
+    Marked(Colour),
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Objects reached from the roots and value stacks.
+    pub objects_reachable: u64,
+    /// Bytes of their slots.
+    pub bytes_reachable: u64,
+    /// Pointers that lead to no object. Each is reported as a violation.
+    pub pointers_bad: u64,
+    /// Reachable objects that the marker left white. Each is reported as a violation.
+    pub objects_unmarked: u64,
+    /// Reachable objects whose type is not registered or whose shape is broken. Each is reported as a
+    /// violation.
+    pub objects_undescribed: u64,
+    /// Whether the heap's accounts agree with its spans.
+    pub ledger_balanced: bool,
+}
+
+impl VerifyReport {
+    /// Whether nothing was found.
+    pub fn is_clean(&self) -> bool {
+        self.pointers_bad == 0
+            && self.objects_unmarked == 0
+            && self.objects_undescribed == 0
+            && self.ledger_balanced
+    }
+}
+
+struct Step {
+    address: usize,
+    source: Source,
+}
+
+/// The verifier's own books.
+pub(crate) struct Verifier<'a> {
+    shared: &'a Shared,
+    expect: Expect,
+    /// One bit for each granule of the heap up to the last one seen.
+    seen: BitVec,
+    stack: Vec<Step>,
+    children: Vec<usize>,
+    report: VerifyReport,
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(shared: &'a Shared, expect: Expect) -> Self {
+        Verifier {
+            shared,
+            expect,
+            seen: BitVec::new(),
+            stack: Vec::new(),
+            children: Vec::new(),
+            report: VerifyReport::default(),
+        }
+    }
+
+    /// Traces the heap.
+    pub(crate) fn run(mut self) -> VerifyReport {
+        self.add_roots();
+        while let Some(step) = self.stack.pop() {
+            self.visit(step);
+        }
+        self.report.ledger_balanced = self.shared.space.ledger().is_balanced();
+        self.report
+    }
+
+    fn add_roots(&mut self) {
+        let mut addresses = Vec::new();
+        self.shared.roots.addresses_into(&mut addresses);
+        self.push_all(&addresses, Source::of(Origin::Root));
+        addresses.clear();
+        for record in self.shared.world.records() {
+            // The stack of a mutator that is inside `enter` may be changing; leaving it out only
+            // makes the set of reachable objects smaller.
+            record.with_held(|local| {
+                local
+                    .stacks()
+                    .iter()
+                    .for_each(|stack| addresses.extend(stack.live_words()));
+            });
+        }
+        self.push_all(&addresses, Source::of(Origin::Stack));
+    }
+
+    fn push_all(&mut self, addresses: &[usize], source: Source) {
+        self.stack
+            .extend(addresses.iter().map(|&address| Step { address, source }));
+    }
+
+    fn visit(&mut self, step: Step) {
+        let byte = self.shared.state(step.address);
+        if !byte.is_object() {
+            self.report.pointers_bad += 1;
+            return self.shared.report_bad(step.address, step.source);
+        }
+        if self.is_seen(step.address) {
+            return;
+        }
+        if let Expect::Marked(colour) = self.expect
+            && !self.shared.hooks.holds(
+                Check::UnmarkedReachable,
+                byte.colour() == Some(colour),
+                || {
+                    self.shared
+                        .violation_at(Check::UnmarkedReachable, step.address, step.source)
+                },
+            )
+        {
+            self.report.objects_unmarked += 1;
+        }
+        let Some(span) = self.shared.space.span_of(step.address) else {
+            return;
+        };
+        self.report.objects_reachable += 1;
+        self.report.bytes_reachable += span.slot_bytes() as u64;
+        let source = Source {
+            origin: Origin::Scan,
+            holder: Some(step.address),
+            call_site: None,
+        };
+        let mut from = 0;
+        loop {
+            let scanned = scan::scan(
+                &self.shared.types,
+                span,
+                step.address,
+                from,
+                Trust::Sealed,
+                &mut self.children,
+            );
+            let children = core::mem::take(&mut self.children);
+            self.push_all(&children, source);
+            self.children = children;
+            self.children.clear();
+            match scanned {
+                Scanned::Until(next) => from = next,
+                Scanned::Whole => return,
+                Scanned::NoDescriptor => {
+                    self.report.objects_undescribed += 1;
+                    return self
+                        .shared
+                        .refuse_descriptor(step.address, span.type_index());
+                }
+            }
+        }
+    }
+
+    /// Whether the object was visited before; remembers it.
+    fn is_seen(&mut self, address: usize) -> bool {
+        let Some(offset) = self.shared.space.offset_of(address) else {
+            return true;
+        };
+        let granule = offset as usize / GRANULE_BYTES;
+        if granule >= self.seen.len() {
+            self.seen.resize((granule + 1).next_power_of_two(), false);
+        }
+        self.seen.replace(granule, true)
+    }
+}

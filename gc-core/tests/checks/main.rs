@@ -1,0 +1,8 @@
+//! Every check that gc-core states fires from an injected fault, is reported with what it knows,
+//! and is contained: the heap goes on serving, live objects are intact, the accounts balance.
+#![allow(unsafe_code)]
+
+mod cycles;
+mod objects;
+mod pointers;
+mod support;

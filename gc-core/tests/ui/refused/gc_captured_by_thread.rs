@@ -1,0 +1,14 @@
+//! A `Gc` stays on its thread, even if the other thread ends inside the scope.
+
+use gc_core::Heap;
+
+fn main() {
+    let heap = Heap::builder().build().unwrap();
+    let mut mutator = heap.mutator();
+    mutator.enter(|scope| {
+        let number = scope.alloc(7_u32);
+        std::thread::scope(|threads| {
+            threads.spawn(move || println!("{}", *number));
+        });
+    });
+}
