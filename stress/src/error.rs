@@ -1,0 +1,62 @@
+//! What can go wrong with a run itself, as opposed to with the heap that it torments.
+//!
+//! Every module returns it; `cli` turns it into an exit code. A violation is never an error here:
+//! finding one is what a run is for.
+
+use std::io;
+
+use gc_core::raw::StackError;
+use gc_core::{AllocError, CollectError, RootError};
+use thiserror::Error;
+
+/// A run that could not be carried out, or whose story could not be told.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The heap could not be built.
+    #[error("the heap could not be built: {0}")]
+    Build(#[from] gc_core::Error),
+    /// The heap refused an allocation that the workload needs.
+    #[error("an allocation was refused: {0}")]
+    Alloc(#[from] AllocError),
+    /// The collector refused to advance.
+    #[error("the collector refused to advance: {0}")]
+    Collect(#[from] CollectError),
+    /// A root could not be read.
+    #[error("a root could not be read: {0}")]
+    Root(#[from] RootError),
+    /// A frame or slot does not exist: a fault of the scenario.
+    #[error("a value stack was misused: {0}")]
+    Stack(#[from] StackError),
+    /// A slot was read that holds no live pointer: a fault of the scenario.
+    #[error("{slot} of the top frame holds no live pointer")]
+    EmptySlot {
+        /// The slot, in words.
+        slot: String,
+    },
+    /// A value had another type than its user asked for: a fault of the scenario.
+    #[error("a value of type {found} stands where {expected} was expected")]
+    Kind {
+        /// Type asked for.
+        expected: &'static str,
+        /// Type found.
+        found: &'static str,
+    },
+    /// A reflective function was called with a wrong number of arguments: a fault of the scenario.
+    #[error("a reflective function of {expected} arguments was called with {found}")]
+    Arguments {
+        /// Arguments of the function.
+        expected: usize,
+        /// Arguments given.
+        found: usize,
+    },
+    /// There is no fiber of that number: a fault of the scenario.
+    #[error("there is no fiber {fiber}")]
+    NoFiber {
+        /// The number.
+        fiber: usize,
+    },
+    /// The report could not be written.
+    #[error("the report could not be written: {0}")]
+    Output(#[from] io::Error),
+}
