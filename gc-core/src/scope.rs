@@ -209,19 +209,27 @@ impl<'gc> Scope<'gc> {
     }
 
     /// A slot of `bytes` bytes for the type at `index`, collecting or sweeping first when due.
+    ///
+    /// Polls only when the run in hand is used up: whether a descriptor was found in the mutator's
+    /// table depends on where the linker put it, and must not show in what the heap does.
     pub(crate) fn slot_of_type(
         self,
         index: u32,
         bytes: usize,
         remember: impl FnOnce(Wanted),
     ) -> Result<FreshSlot, AllocError> {
-        self.poll();
         let shared = &self.engine.shared;
         let wanted = shared
             .types
             .class(&shared.space, index, bytes)
             .ok_or_else(|| too_large(shared, bytes))?;
         remember(wanted);
+        if let Wanted::Class(class) = wanted
+            && let Some(slot) = self.local.with_run(class, |run| run.take())
+        {
+            return Ok(slot);
+        }
+        self.poll();
         match self.slot_of_class(wanted, bytes) {
             Err(AllocError::Limit { .. }) if self.engine.relieve() => {
                 self.slot_of_class(wanted, bytes)
@@ -230,15 +238,13 @@ impl<'gc> Scope<'gc> {
         }
     }
 
+    /// A slot from a new run, or a span of its own.
     fn slot_of_class(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
         let shared = &self.engine.shared;
         let space = &shared.space;
         match wanted {
             Wanted::Large(class) => space.alloc_large(class, bytes),
             Wanted::Class(class) => self.local.with_run(class, |run| {
-                if let Some(slot) = run.take() {
-                    return Ok(slot);
-                }
                 space.refill(class, run)?;
                 run.take().ok_or_else(|| too_large(shared, bytes))
             }),

@@ -110,6 +110,38 @@ fn a_mutator_that_stays_inside_delays_only_the_snapshot() {
     assert_eq!(heap.stats().cycles_finished, 1);
 }
 
+/// Allocates one object of each of ninety-six types, more than a mutator's table of descriptors
+/// holds.
+fn alloc_of_many_types(scope: gc_core::Scope<'_>) {
+    macro_rules! alloc_each {
+        ($($items:literal)*) => { $( scope.alloc([0u8; $items]); )* };
+    }
+    alloc_each!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96);
+}
+
+#[test]
+fn a_descriptor_that_is_not_in_the_table_costs_a_lookup_and_no_poll() {
+    let heap = Heap::builder()
+        .driver(Driver::Manual)
+        .policy(Policy::STRICT)
+        .build()
+        .unwrap();
+    let mut mutator = heap.mutator();
+    mutator.enter(alloc_of_many_types);
+    heap.request_collect();
+    mutator.enter(|scope| {
+        assert_eq!(heap.step(1000).unwrap().phase, Phase::Arm);
+        alloc_of_many_types(scope);
+        assert_eq!(
+            heap.step(1000).unwrap().phase,
+            Phase::Arm,
+            "where the linker puts descriptors must not show"
+        );
+        scope.poll();
+        assert_eq!(heap.step(1000).unwrap().phase, Phase::Settle);
+    });
+}
+
 /// Counts events by target.
 #[derive(Clone, Default)]
 struct Listener(Arc<Mutex<Vec<&'static str>>>);
