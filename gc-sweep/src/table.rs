@@ -120,10 +120,10 @@ impl<T: ZeroValid> fmt::Debug for Table<T> {
     }
 }
 
-/// A free slot that was handed to one allocator and to nobody else. Publishing it makes it an object; dropping it
-/// leaves the slot free and unused until the next sweep of its span.
+/// A free slot that was handed to one allocator and to nobody else. Publishing it makes it an object. Every fresh slot is
+/// published: the books count it as handed out, so one that is dropped shows as a wrong count when its lease ends.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "a fresh slot that is not published stays free"]
+#[must_use = "a fresh slot that is not published makes the count of its span wrong"]
 pub struct FreshSlot {
     address: usize,
 }
