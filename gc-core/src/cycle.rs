@@ -203,8 +203,9 @@ impl Cycle {
         shared.space.set_context(self.number, phase);
     }
 
+    /// Once everyone has given the awaited answer, goes to the next phase and asks for the next.
     fn after_round(
-        &mut self,
+        &self,
         shared: &Shared,
         awaited: Handshake,
         next: Phase,
@@ -219,12 +220,11 @@ impl Cycle {
     }
 
     /// Every barrier that began unarmed has ended: roots may be read, and marking may begin.
-    fn begin_snapshot(&mut self, shared: &Shared) -> Advance {
-        if !handshake::round(shared, Handshake::Settle) {
+    fn begin_snapshot(&self, shared: &Shared) -> Advance {
+        let (awaited, asked) = (Handshake::Settle, Handshake::Snapshot);
+        let Advance::More = self.after_round(shared, awaited, Phase::Snapshot, asked) else {
             return Advance::Waiting;
-        }
-        self.enter_phase(shared, Phase::Snapshot);
-        shared.world.ask(Handshake::Snapshot);
+        };
         let mut roots = Vec::new();
         shared.roots.addresses_into(&mut roots);
         roots

@@ -75,11 +75,6 @@ fn snapshot(shared: &Shared, local: &Local) {
     local.barrier.set(Barrier::Black);
 }
 
-/// Brings a new mutator, which has no roots yet, up to what is asked.
-pub(crate) fn attach(shared: &Shared, record: &Record, local: &Local) {
-    answer_parked(shared, record, local);
-}
-
 /// One round of the collector: answers for the mutators that are out. `true` when every mutator
 /// has answered.
 pub(crate) fn round(shared: &Shared, handshake: Handshake) -> bool {

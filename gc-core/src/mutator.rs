@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::handshake;
 use crate::scope::Scope;
 use crate::stack::StackMemory;
-use crate::world::{Local, Record};
+use crate::world::Record;
 
 /// A member of a heap; [`enter`](Mutator::enter) is the only way to managed pointers.
 ///
@@ -30,8 +30,9 @@ impl Mutator {
         let shared = &engine.shared;
         let record = Arc::new(Record::new(shared.world.settled_colour()));
         shared.world.attach(Arc::clone(&record), |record| {
-            // Nobody else knows the record yet, so it is out and can be held.
-            record.with_held(|local| handshake::attach(shared, record, local));
+            // Nobody else knows the record yet, so it is out and can be held; without roots it has
+            // empty hands.
+            record.with_held(|local| handshake::answer_parked(shared, record, local));
         });
         Mutator {
             engine,
@@ -68,14 +69,9 @@ impl Mutator {
         }
     }
 
-    /// Runs `f` on the local part while the mutator is out.
-    pub(crate) fn with_local<R>(&mut self, f: impl FnOnce(&Local) -> R) -> Option<R> {
-        self.record.with_held(f)
-    }
-
     /// Registers a value stack whose live slots are this mutator's roots.
     pub(crate) fn add_stack(&mut self, stack: Arc<StackMemory>) {
-        self.with_local(|local| local.add_stack(stack));
+        self.record.with_held(|local| local.add_stack(stack));
     }
 }
 

@@ -127,7 +127,9 @@ pub unsafe fn set_word(scope: Scope<'_>, object: RawGc, word: usize, value: Opti
 /// `object` is a live untyped object with more than `word` words, and `word` is a pointer word.
 pub unsafe fn get_word(object: RawGc, word: usize) -> Option<RawGc> {
     // SAFETY: the caller's duty.
-    RawGc::from_word(Scope::load(unsafe { word_of(object, word) }))
+    let at = unsafe { word_of(object, word) };
+    // Acquire pairs with the Release of the store that put the pointer there.
+    RawGc::from_word(at.load(Ordering::Acquire))
 }
 
 /// Stores a word that is not a pointer.

@@ -10,7 +10,6 @@
 
 use core::marker::PhantomData;
 use core::panic::Location;
-use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use gc_hooks::{Origin, Phase};
@@ -330,12 +329,6 @@ impl<'gc> Scope<'gc> {
     pub(crate) fn is_marking(self) -> bool {
         barrier::is_marking(self.engine.shared.world.phase())
             && self.local.barrier.get() != Barrier::Off
-    }
-
-    /// Loads a pointer word as edges do.
-    pub(crate) fn load(word: &core::sync::atomic::AtomicUsize) -> usize {
-        // Acquire pairs with the Release of the barrier's store.
-        word.load(Ordering::Acquire)
     }
 }
 

@@ -235,12 +235,6 @@ impl Space {
         self.ground.classes.due() == 0
     }
 
-    /// Gives every object the colour, live or dead. For a driver that has given up so many cycles that colours run
-    /// out: everyone else is stopped, and every span is swept.
-    pub fn recolour_all(&self, colour: Colour) {
-        self.ground.recolour_all(colour);
-    }
-
     // ---- Doubt ----
 
     /// What stands at an address.

@@ -10,7 +10,7 @@
 use gc_hooks::Check;
 
 use crate::class::ClassId;
-use crate::colour::{Colour, StateByte};
+use crate::colour::StateByte;
 use crate::found::{Found, Place};
 use crate::ground::Ground;
 use crate::ledger::{BookTotals, Ledger, Usage};
@@ -108,13 +108,6 @@ impl Ground {
         scan::for_each_object(self.bytes(span), |granule, _, state| {
             visit(base + granule * GRANULE_BYTES, span, state);
         });
-    }
-
-    /// Gives every object the colour.
-    pub(crate) fn recolour_all(&self, colour: Colour) {
-        for span in self.spans.iter() {
-            scan::recolour(self.bytes(span), colour);
-        }
     }
 
     // ---- The accounts ----

@@ -210,26 +210,3 @@ fn steps_of_one_span_make_the_same_sweep() {
     assert_eq!(lab.sweep_step(9).spans_swept, 0);
     assert_eq!(lab.objects(), live);
 }
-
-#[test]
-fn recolouring_keeps_every_object_and_changes_no_count() {
-    let mut lab = Lab::new();
-    let class = lab.class(96);
-    let objects = lab.alloc_many(class, 300);
-    lab.open_cycle();
-    objects
-        .iter()
-        .step_by(2)
-        .for_each(|object| lab.mark(*object));
-    lab.colour = lab.colour.next();
-    lab.space.recolour_all(lab.colour);
-    assert!(
-        objects
-            .iter()
-            .all(|object| lab.state(*object).has_colour(lab.colour))
-    );
-    lab.assert_balanced();
-    lab.flip();
-    assert_eq!(lab.sweep().bytes_freed, 0);
-    assert_eq!(lab.objects(), objects);
-}
