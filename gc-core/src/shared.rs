@@ -99,17 +99,21 @@ impl Shared {
     /// starts there. Works out why, reports it, and never marks or follows it.
     ///
     /// At level `lax` a free slot of a live span is marked as Go marks it, and not followed; the
-    /// store is remembered so that the sweep can name it.
+    /// store is remembered so that the sweep can name it. Its byte then says "object" until the sweep
+    /// withdraws the span, and a second stray pointer may have it scanned: so this is done only to
+    /// slots that held an object of the span's type (they carry a death stamp) whose memory no
+    /// destructor has touched.
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse(&self, address: usize, source: Source) {
         let found = self.space.find(address);
         if let Found::FreeSlot {
-            stale_cycles,
+            stale_cycles: stale_cycles @ Some(_),
             place,
         } = found
             && self.level == CheckLevel::Lax
             && place.base == address
+            && self.may_be_scanned_dead(address)
         {
             self.space.suspects().record(Suspect {
                 address,
@@ -123,6 +127,14 @@ impl Shared {
             return;
         }
         self.report_found(address, source, &found);
+    }
+
+    /// Whether tracing the memory of a dead object at `address` reads nothing but what the object
+    /// left: its span has no destructors.
+    fn may_be_scanned_dead(&self, address: usize) -> bool {
+        self.space
+            .span_of(address)
+            .is_some_and(|span| !span.needs_drop())
     }
 
     /// Reports a pointer that leads to no object.

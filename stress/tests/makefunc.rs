@@ -135,7 +135,10 @@ fn lax_checks_show_both_messages_of_go() {
         assert_blamed(&outcome);
         bad_pointer |= has(&outcome, Check::BadPointer);
         sweep_count |= has(&outcome, Check::SweepCount);
-        assert!(!has(&outcome, Check::FreePointer), "seed {seed}");
+        // Refused even here is a free slot that never held an object of its span's type.
+        let first = outcome.first.as_ref().unwrap().violation;
+        let is_refused = first.check == Check::FreePointer;
+        assert!(!is_refused || first.stale_cycles.is_none(), "seed {seed}");
     }
     assert!(bad_pointer, "found bad pointer in heap");
     assert!(sweep_count, "sweep increased allocation count");

@@ -147,3 +147,26 @@ fn a_barriered_store_into_a_virgin_slot_is_reported_where_it_stands() {
     assert_eq!(violation.phase, Phase::Idle, "found although no cycle runs");
     witness.check(&heap, &mut mutator);
 }
+
+#[test]
+fn under_lax_a_slot_whose_destructor_has_run_is_refused_all_the_same() {
+    let (heap, mut mutator) = heap_at(CheckLevel::Lax);
+    let witness = Witness::new(&mut mutator);
+    let (dead, kept) = mutator.enter(|scope| {
+        let dead = scope.alloc(vec![1u64]).into_raw();
+        (dead, scope.root(scope.alloc(vec![2u64])))
+    });
+    heap.collect().unwrap();
+    heap.request_collect();
+    step_to(&heap, Phase::Mark);
+    // SAFETY: deliberately broken: the old value was never valid here.
+    mutator.enter(|scope| unsafe { raw::barrier(scope, Some(dead), None) });
+    only(&heap, Check::FreePointer);
+    assert!(
+        !heap.locate(dead.address()).is_object(),
+        "it does not look like an object to anyone"
+    );
+    heap.collect().unwrap();
+    assert_eq!(mutator.enter(|scope| scope.get(&kept).unwrap()[0]), 2);
+    witness.check(&heap, &mut mutator);
+}
