@@ -7,7 +7,6 @@
 //! nobody waits for the turn. Deliberately absent: a deadline for a single call. A hook that hangs
 //! holds the turn for ever, and the drain of the policy is what ends that.
 
-use std::cell::Cell;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -17,6 +16,7 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::policy::Rate;
 use crate::receiver::Receiver;
+use crate::sync::thread_token;
 use crate::violation::Violation;
 
 /// How many violations wait for delivery at most. The oldest are kept: later ones tend to follow
@@ -225,20 +225,6 @@ impl Window {
     }
 }
 
-/// A number of the calling thread's own, never 0 and never given to another thread.
-fn thread_token() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    thread_local! {
-        static TOKEN: Cell<u64> = const { Cell::new(0) };
-    }
-    TOKEN.with(|token| {
-        if token.get() == 0 {
-            token.set(LAST.fetch_add(1, Relaxed) + 1);
-        }
-        token.get()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -327,14 +313,5 @@ mod tests {
         ];
         let admitted = times.map(|time| u8::from(admits_at(time)));
         assert_eq!(admitted, [1, 1, 0, 0, 1, 1, 0, 1, 1, 1, 0]);
-    }
-
-    #[test]
-    fn every_thread_has_a_token_of_its_own_and_keeps_it() {
-        let mine = thread_token();
-        let others = thread::spawn(thread_token).join().unwrap();
-        assert_ne!(mine, others);
-        assert_eq!(mine, thread_token());
-        assert_ne!(mine, 0);
     }
 }

@@ -31,6 +31,9 @@
 
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod sync;
+
 mod check;
 
 mod terms;
