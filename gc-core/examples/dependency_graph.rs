@@ -120,7 +120,7 @@ fn answer(entries: &[Entry], name: &str) -> Result<Answer, Box<dyn Error>> {
     println!(
         "healthy: {}, accounts balanced: {}",
         after.is_healthy,
-        heap.ledger().is_balanced()
+        heap.ledger()?.is_balanced()
     );
     Ok(Answer::Given)
 }

@@ -79,7 +79,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         dropped.objects_marked, dropped.bytes_freed
     );
 
-    let (health, ledger) = (heap.health(), heap.ledger());
+    let (health, ledger) = (heap.health(), heap.ledger()?);
     println!(
         "healthy: {}, accounts balanced: {}",
         health.is_healthy(),

@@ -9,12 +9,14 @@
 
 use core::panic::Location;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
+use gc_hooks::sync::point;
 use gc_hooks::{Check, Origin, Phase};
 
 use crate::handshake;
+use crate::record::{Barrier, Local, Record};
 use crate::shared::{Shared, Source};
-use crate::world::{Barrier, Local, Record};
 
 /// Who stores, and where.
 #[derive(Clone, Copy)]
@@ -60,12 +62,15 @@ impl Store<'_> {
         if self.shared.faults.skips_barrier() {
             return word.swap(new, Ordering::AcqRel);
         }
+        point();
         // Acquire pairs with the Release of the store that put the value there.
         let old = word.load(Ordering::Acquire);
         self.shade(old, Origin::BarrierOld);
         if self.local.barrier.get() == Barrier::Grey {
             self.shade(new, Origin::BarrierNew);
         }
+        point();
+        // Release pairs with the Acquire loads of edges and of the marker.
         word.store(new, Ordering::Release);
         old
     }
@@ -87,7 +92,7 @@ impl Store<'_> {
         if !byte.is_object() {
             return self.shared.refuse(address, source);
         }
-        self.local.grey.push(address);
+        self.push_grey(address);
         let marked = self.shared.space.states().mark(address, byte, colour);
         // After termination nothing white can be reached any more, so work that appears here is
         // doubtful. It is innocent when somebody else marked the object meanwhile.
@@ -97,16 +102,17 @@ impl Store<'_> {
             || self.shared.violation_at(Check::LateGrey, address, source),
         );
     }
-}
 
-/// Shades a root that is about to be read or removed. Called with or without a mutator at hand.
-pub(crate) fn shade_removed_root(shared: &Shared, address: usize) {
-    if is_marking(shared.world.phase()) {
-        shared.shade_root(address, Origin::Root);
+    /// Hands an object to the collector. Only a push that makes the deque grow can take long, so only
+    /// that one is timed.
+    fn push_grey(self, address: usize) {
+        point();
+        let grey = &self.local.grey;
+        if !grey.len().is_power_of_two() {
+            return grey.push(address);
+        }
+        let begun = Instant::now();
+        grey.push(address);
+        self.record.paused_since(begun);
     }
-}
-
-/// Whether stores and root reads must shade in this phase.
-pub(crate) fn is_marking(phase: Phase) -> bool {
-    !matches!(phase, Phase::Idle | Phase::Sweep)
 }

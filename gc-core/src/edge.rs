@@ -2,7 +2,8 @@
 //!
 //! Mutators load and store edges inside `enter`; the marker loads them at any time. One atomic
 //! word: stores release, loads acquire, so whoever finds an object through an edge finds it
-//! constructed.
+//! constructed. Several threads may load and store one edge at once; the argument for that, as for
+//! when an edge may change threads, stands in gc.rs.
 #![allow(unsafe_code)]
 
 use core::fmt;
@@ -19,12 +20,23 @@ use crate::trace::{Trace, Tracer};
 ///
 /// Building an object with an edge in it needs no barrier; changing the edge afterwards takes the
 /// scope, which is where the barrier finds its mutator.
+///
+/// An edge of an object that several threads use may be read and set by all of them at once. Each
+/// load answers a value that was stored; which of several racing stores stays is not said, and a
+/// [`swap`](Edge::swap) or [`take`](Edge::take) is a load and a store, not one step: two of them at
+/// once may both be answered the same object. Threads that need more agree on a lock.
 pub struct Edge<'gc, T: ?Sized> {
     word: AtomicUsize,
     brand: Brand<'gc>,
     /// Invariant in `T`: an edge is read and written through shared references.
     object: PhantomData<*mut T>,
 }
+
+// SAFETY: an edge gives out `Gc`s of its target and takes them in, so its bounds are theirs; the
+// word is an atomic, and changing it takes a scope, which stays on its thread.
+unsafe impl<T: ?Sized + Send + Sync> Send for Edge<'_, T> {}
+// SAFETY: as above: all that a shared edge allows is done through the atomic word.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Edge<'_, T> {}
 
 impl<'gc, T: ?Sized> Edge<'gc, T> {
     /// The null edge.
@@ -69,7 +81,8 @@ impl<'gc, T: ?Sized> Edge<'gc, T> {
             .set(&self.word, address_of(target.into()));
     }
 
-    /// Makes the edge lead to `target`, or nowhere, and answers where it led before.
+    /// Makes the edge lead to `target`, or nowhere, and answers where it led before. A load and a
+    /// store, not one step; see the type.
     #[inline]
     #[track_caller]
     pub fn swap(
@@ -84,7 +97,7 @@ impl<'gc, T: ?Sized> Edge<'gc, T> {
         )
     }
 
-    /// Makes the edge null and answers where it led before.
+    /// Makes the edge null and answers where it led before; two steps, as for [`Edge::swap`].
     #[inline]
     #[track_caller]
     pub fn take(&self, scope: Scope<'gc>) -> Option<Gc<'gc, T>> {

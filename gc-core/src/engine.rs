@@ -1,47 +1,66 @@
-//! The engine: the shared parts of a heap together with its cycle, and the drivers' entry points.
+//! The engine: the shared parts of a heap together with its cycle, and who may advance it.
 //!
-//! Handles, mutators and roots hold it by `Arc`; it ends with the last of them. Every advance of
-//! the cycle goes through [`Engine::step`], which takes the cycle's lock without waiting: a
-//! destructor that comes back here while a step runs is told so. Events and hooks are emitted
-//! after the lock is released.
+//! Handles, mutators, roots and collector threads hold it by `Arc`; it ends with the last of them.
+//! Every advance of the cycle goes through [`Engine::run`], which holds the cycle's lock for the
+//! stages of the state machine and no lock while it sweeps, since sweeping runs destructors. Events
+//! and hooks are emitted after the lock is released.
 //!
-//! Deliberately absent: threads. The incremental driver is a set of calls at the edges of `enter`
-//! and in allocation slow paths.
+//! Invariant: a thread that runs a destructor of this heap, or is told of a violation of it, does not
+//! come in here again. Deliberately absent: when to collect and how much of it who pays for
+//! (drive.rs), collector threads (crew.rs).
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use gc_hooks::Phase;
+use gc_hooks::sync::{Mutex, MutexGuard, yield_now};
 use gc_sweep::SweepMode;
 
-use crate::cycle::{Cycle, CycleReport, StepProgress, StepReport};
+use crate::cycle::{Advance, Cycle};
+use crate::gate::Gate;
+use crate::mark::Marker;
+use crate::progress::CycleReport;
 use crate::reap::{self, DropReaper};
+use crate::record::HeldRecord;
 use crate::shared::Shared;
-use crate::verify::{Expect, Verifier, VerifyReport};
 
-/// Work units of one step of a collection that was asked for as a whole.
-const COLLECT_UNITS: usize = 1 << 16;
-/// Work units paid at each edge of `enter` while a cycle runs.
-const EDGE_UNITS: usize = 256;
+/// Work units a swept span counts for: a span is swept in about the time of eight marks.
+const SWEEP_UNITS: usize = 8;
+/// How long a recount of the books waits for mutators to come out of `enter`.
+const HOLD_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Who advances the cycle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Driver {
-    /// Only calls of [`Heap::step`](crate::Heap::step) and [`Heap::collect`](crate::Heap::collect).
-    Manual,
-    /// Mutators, in allocation slow paths, polls and at the edges of `enter`, paced by the heap's
-    /// growth.
-    #[default]
-    Incremental,
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StepProgress {
+    /// No cycle is running and none is asked for.
+    Idle,
+    /// The budget was used up; there is more to do.
+    Working,
+    /// Others have to do something first: a mutator to answer, inside `enter` at a poll or by leaving
+    /// `enter`; a thread that helps to mark or sweep to finish its share.
+    Waiting,
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// Phase after the step.
+    pub phase: Phase,
+    /// How it ended.
+    pub progress: StepProgress,
+    /// The cycle that ended within this step, if one did.
+    pub finished: Option<CycleReport>,
 }
 
 /// Why a collection, a step or a verification was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CollectError {
-    /// A mutator of this heap is inside `enter`; a cycle cannot end before it leaves.
+    /// A mutator of this heap is inside `enter` on the calling thread; a cycle cannot end before it
+    /// leaves.
     #[error("a mutator is inside `enter`: leave it first, or use `request_collect`")]
     WouldDeadlock,
-    /// A step is running: a destructor called back into the heap.
+    /// A destructor called back into the heap.
     #[error("the collector is running: a destructor called back into its heap")]
     Busy,
     /// The call came from inside a violation hook.
@@ -50,31 +69,39 @@ pub enum CollectError {
     /// Too many cycles in a row had to be voided; the heap keeps everything.
     #[error("the heap has stopped reclaiming after too many voided cycles")]
     ReclaimingStopped,
+    /// Mutators of other threads stayed inside `enter` for longer than the call waits.
+    #[error("mutators of other threads stayed inside `enter`")]
+    MutatorsInside,
+    /// The process is a child of the one that built the heap, whose collector threads stayed there.
+    #[error("the heap was built before a fork and belongs to the parent process")]
+    Forked,
 }
 
 /// See the module.
 pub(crate) struct Engine {
     pub(crate) shared: Shared,
     cycle: Mutex<Cycle>,
-    pub(crate) driver: Driver,
+    /// Markers of mutators that assist, between two assists.
+    spare_markers: Mutex<Vec<Marker>>,
     pub(crate) name: &'static str,
-    /// Bytes ever allocated, as of the last assist. Written by mutators.
-    bytes_assisted: AtomicU64,
 }
 
 impl Engine {
-    pub(crate) fn new(shared: Shared, cycle: Cycle, driver: Driver, name: &'static str) -> Self {
+    pub(crate) fn new(shared: Shared, cycle: Cycle, name: &'static str) -> Self {
+        shared.sweeping.open();
         Engine {
             shared,
             cycle: Mutex::new(cycle),
-            driver,
+            spare_markers: Mutex::new(Vec::new()),
             name,
-            bytes_assisted: AtomicU64::new(0),
         }
     }
 
-    /// The cycle, unless a step is running.
-    pub(crate) fn try_cycle(&self) -> Option<MutexGuard<'_, Cycle>> {
+    fn lock_cycle(&self) -> MutexGuard<'_, Cycle> {
+        self.cycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock_cycle(&self) -> Option<MutexGuard<'_, Cycle>> {
         match self.cycle.try_lock() {
             Ok(cycle) => Some(cycle),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -82,30 +109,156 @@ impl Engine {
         }
     }
 
-    fn refuse_inside_hook(&self) -> Result<(), CollectError> {
+    /// Refuses callers that are inside the collector already.
+    pub(crate) fn refuse_callbacks(&self) -> Result<(), CollectError> {
         if self.shared.hooks.is_delivering() {
             self.shared.hooks.note_reentry();
             return Err(CollectError::InsideHook);
         }
+        if reap::is_reaping(&self.shared) {
+            return Err(CollectError::Busy);
+        }
         Ok(())
     }
 
-    /// Advances the cycle by at most `budget` work units.
+    /// Whether a cycle runs or is about to.
+    pub(crate) fn is_active(&self) -> bool {
+        self.shared.progress.is_requested() || self.shared.world.phase() != Phase::Idle
+    }
+
+    /// Advances the cycle by at most `budget` work units, an object visited or an eighth of a span
+    /// swept; waits for whoever advances it at the moment.
     pub(crate) fn step(&self, budget: usize, mode: SweepMode) -> Result<StepReport, CollectError> {
-        self.refuse_inside_hook()?;
-        let report = {
-            let mut cycle = self.try_cycle().ok_or(CollectError::Busy)?;
-            cycle.step(
-                &self.shared,
-                budget,
-                mode,
-                &mut DropReaper::new(&self.shared),
-            )
+        self.refuse_callbacks()?;
+        Ok(self.run(self.lock_cycle(), budget, mode))
+    }
+
+    /// As [`Engine::step`]; `None` when somebody else is at it, or the call is refused.
+    pub(crate) fn try_step(&self, budget: usize, mode: SweepMode) -> Option<StepReport> {
+        self.refuse_callbacks().ok()?;
+        let cycle = self.try_lock_cycle()?;
+        Some(self.run(cycle, budget, mode))
+    }
+
+    fn run<'a>(
+        &'a self,
+        mut cycle: MutexGuard<'a, Cycle>,
+        mut budget: usize,
+        mode: SweepMode,
+    ) -> StepReport {
+        let progress = loop {
+            if budget == 0 {
+                break StepProgress::Working;
+            }
+            match cycle.advance(&self.shared, &mut budget) {
+                Advance::More => budget = budget.saturating_sub(1),
+                Advance::Budget => break StepProgress::Working,
+                Advance::Waiting => break StepProgress::Waiting,
+                Advance::Idle => break StepProgress::Idle,
+                Advance::Sweep => {
+                    drop(cycle);
+                    let has_swept = self.sweep(&mut budget, mode);
+                    cycle = self.lock_cycle();
+                    if !has_swept && !self.shared.space.is_swept() {
+                        break StepProgress::Waiting;
+                    }
+                }
+            }
         };
+        let report = StepReport {
+            phase: self.shared.world.phase(),
+            progress,
+            finished: cycle.take_finished(),
+        };
+        drop(cycle);
         if let Some(finished) = &report.finished {
             self.emit(finished);
         }
-        Ok(report)
+        report
+    }
+
+    /// Sweeps what the budget allows, holding nothing. `false` when nothing could be swept: others are
+    /// at what is left, or it needs destructors, which this caller may not run.
+    pub(crate) fn sweep(&self, budget: &mut usize, mode: SweepMode) -> bool {
+        let Some(_helping) = self.shared.sweeping.join() else {
+            return false;
+        };
+        let spans_max = budget.div_ceil(SWEEP_UNITS);
+        let mut reaper = DropReaper::new(&self.shared);
+        let progress = self.shared.space.sweep_step(spans_max, mode, &mut reaper);
+        *budget = budget.saturating_sub(progress.spans_swept * SWEEP_UNITS);
+        progress.spans_swept > 0
+    }
+
+    /// Marks beside the coordinator. `false` when there was nothing to do.
+    pub(crate) fn help_to_mark(&self, marker: &mut Marker, mut budget: usize) -> bool {
+        let Some(_helping) = self.shared.marking.join() else {
+            return false;
+        };
+        let allowed = budget;
+        // The colour stays while anybody is behind the gate.
+        marker.reset(self.shared.world.colour());
+        marker.drain(&self.shared, &mut budget, None);
+        marker.give_all(&self.shared);
+        // One unit goes to finding out that there is nothing.
+        budget + 1 < allowed
+    }
+
+    /// As [`Engine::help_to_mark`], for a mutator.
+    pub(crate) fn assist_marking(&self, budget: usize) -> bool {
+        if !self.shared.marking.is_open() {
+            return false;
+        }
+        let spare = || {
+            let spares = self.spare_markers.lock();
+            spares.unwrap_or_else(PoisonError::into_inner)
+        };
+        let taken = spare().pop();
+        let mut marker = taken.unwrap_or_else(|| Marker::new(self.shared.world.colour()));
+        let has_marked = self.help_to_mark(&mut marker, budget);
+        spare().push(marker);
+        has_marked
+    }
+
+    /// Runs `f` while nothing advances the cycle, nothing sweeps and every mutator is held, but those
+    /// that are inside `enter` on the calling thread.
+    pub(crate) fn while_stopped<R>(
+        &self,
+        f: impl FnOnce(&[HeldRecord]) -> R,
+    ) -> Result<R, CollectError> {
+        self.refuse_callbacks()?;
+        let is_inside_here = self.shared.world.is_inside_here();
+        let patience = if is_inside_here {
+            Duration::ZERO
+        } else {
+            HOLD_PATIENCE
+        };
+        // Inside `enter`, waiting for a lock whose holder may wait for this mutator is not an option.
+        let _cycle = if is_inside_here {
+            self.try_lock_cycle().ok_or(CollectError::MutatorsInside)?
+        } else {
+            self.lock_cycle()
+        };
+        let was_marking = self.shared.marking.is_open();
+        let begun = Instant::now();
+        let close = |gate: &Gate| {
+            while !gate.close() {
+                if begun.elapsed() >= HOLD_PATIENCE {
+                    return false;
+                }
+                yield_now();
+            }
+            true
+        };
+        let are_closed = close(&self.shared.marking) && close(&self.shared.sweeping);
+        let result = are_closed
+            .then(|| self.shared.world.with_all_held(patience, f))
+            .flatten();
+        self.shared.sweeping.open();
+        if was_marking {
+            self.shared.marking.open();
+        }
+        result.ok_or(CollectError::MutatorsInside)
     }
 
     /// Tells subscribers of a finished cycle; no lock is held.
@@ -129,113 +282,9 @@ impl Engine {
         );
     }
 
-    /// Asks for a cycle; whoever drives the heap runs it.
-    pub(crate) fn request(&self) {
-        if let Some(mut cycle) = self.try_cycle() {
-            cycle.request();
-        }
-    }
-
-    /// Finishes the cycle in progress, then runs a whole one.
-    pub(crate) fn collect(&self) -> Result<CycleReport, CollectError> {
-        self.refuse_inside_hook()?;
-        if self.shared.world.is_anyone_in() {
-            return Err(CollectError::WouldDeadlock);
-        }
-        self.run_to_idle()?;
-        self.request();
-        let report = self.run_to_idle()?.ok_or(CollectError::ReclaimingStopped);
-        self.deliver();
-        report
-    }
-
-    fn run_to_idle(&self) -> Result<Option<CycleReport>, CollectError> {
-        let mut finished = None;
-        loop {
-            let step = self.step(COLLECT_UNITS, SweepMode::Any)?;
-            finished = step.finished.or(finished);
-            match step.progress {
-                StepProgress::Idle => return Ok(finished),
-                StepProgress::Working => {}
-                StepProgress::Waiting => return Err(CollectError::WouldDeadlock),
-            }
-        }
-    }
-
-    /// Traces the heap a second time with its own books, and recomputes the accounts.
-    pub(crate) fn verify(&self) -> Result<VerifyReport, CollectError> {
-        self.refuse_inside_hook()?;
-        if self.shared.world.is_anyone_in() {
-            return Err(CollectError::WouldDeadlock);
-        }
-        let report = {
-            let _no_step_meanwhile = self.try_cycle().ok_or(CollectError::Busy)?;
-            Verifier::new(&self.shared, Expect::Allocated).run()
-        };
-        self.deliver();
-        Ok(report)
-    }
-
-    /// The incremental driver in an allocation slow path or a poll: starts a cycle when it is due,
-    /// and pays for what was allocated since the last time. Destructors do not run here.
-    pub(crate) fn assist(&self) {
-        if self.driver != Driver::Incremental || self.shared.hooks.is_delivering() {
-            return;
-        }
-        if let Some(units) = self.due_units() {
-            let _refused_when_a_step_is_running = self.step(units, SweepMode::WithoutDrop);
-        }
-    }
-
-    /// The work units that are due, or `None` when no cycle runs and none need start.
-    fn due_units(&self) -> Option<usize> {
-        let mut cycle = self.try_cycle()?;
-        let usage = self.shared.space.usage();
-        let bytes_used = usage.bytes_live;
-        if !cycle.is_active(&self.shared) {
-            if bytes_used < cycle.pacer.trigger_bytes() {
-                return None;
-            }
-            cycle.request();
-        }
-        let total = usage.bytes_allocated_total;
-        let owed = total.saturating_sub(self.bytes_assisted.swap(total, Ordering::Relaxed));
-        Some(cycle.pacer.assist_units(owed, bytes_used))
-    }
-
-    /// Both edges of `enter`, with empty hands: hooks are delivered, and the incremental driver
-    /// advances a running cycle, destructors included.
-    pub(crate) fn at_edge(&self) {
-        if self.driver == Driver::Incremental && !self.shared.hooks.is_delivering() {
-            let is_active = self
-                .try_cycle()
-                .is_some_and(|cycle| cycle.is_active(&self.shared));
-            if is_active {
-                let _refused_when_a_step_is_running = self.step(EDGE_UNITS, SweepMode::Any);
-            }
-        }
-        self.deliver();
-    }
-
     /// Delivers what the checks recorded. Holds nothing.
     pub(crate) fn deliver(&self) -> gc_hooks::Delivery {
         self.shared.hooks.deliver()
-    }
-
-    /// An allocation hit the limit: sweeps and marks what can be done without any mutator leaving
-    /// `enter`. `true` when there is reason to try again.
-    pub(crate) fn relieve(&self) -> bool {
-        if self.shared.world.phase() == Phase::Idle {
-            self.request();
-            return false;
-        }
-        loop {
-            match self.step(COLLECT_UNITS, SweepMode::WithoutDrop) {
-                Ok(step) if step.finished.is_some() => return true,
-                Ok(step) if step.progress == StepProgress::Working => {}
-                _ => return false,
-            }
-        }
     }
 }
 

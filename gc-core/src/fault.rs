@@ -59,14 +59,13 @@ impl Heap {
 impl FaultInjector<'_> {
     /// Faults in spans, state bytes and books.
     pub fn space(&self) -> Fault<'_> {
-        self.heap.engine().shared.space.fault()
+        self.heap.shared().space.fault()
     }
 
     /// Leaves the next `count` active write barriers out: the store happens, nothing is shaded.
     pub fn skip_barriers(&self, count: u64) {
         self.heap
-            .engine()
-            .shared
+            .shared()
             .faults
             .barriers_to_skip
             .store(count, Ordering::Relaxed);
@@ -75,8 +74,7 @@ impl FaultInjector<'_> {
     /// Barriers left out so far: whether the fault was activated.
     pub fn barriers_skipped(&self) -> u64 {
         self.heap
-            .engine()
-            .shared
+            .shared()
             .faults
             .barriers_skipped
             .load(Ordering::Relaxed)
@@ -84,7 +82,7 @@ impl FaultInjector<'_> {
 
     /// Breaks the generation of a root's slot.
     pub fn corrupt_root<T: Object + ?Sized>(&self, root: &Root<T>) {
-        self.heap.engine().shared.roots.corrupt(root.key());
+        self.heap.shared().roots.corrupt(root.key());
     }
 
     /// Breaks the seal of a shape. `false` when the heap does not know the shape.

@@ -3,6 +3,34 @@
 //! A `Gc<'gc, T>` exists only inside the `enter` whose scope carries the brand `'gc`. Snapshots are
 //! taken outside `enter` only, so whatever a mutator could reach when it entered, and whatever it
 //! allocated since, stays allocated until it leaves: that is what every dereference leans on.
+//!
+//! # Threads
+//!
+//! `Gc`, [`Edge`](crate::Edge), [`Weak`](crate::Weak), [`Ephemeron`](crate::Ephemeron) and
+//! [`Root`](crate::Root) are `Send` and `Sync` exactly when all they lead to directly is
+//! `Send + Sync`. Auto traits are coinductive, so a type that reaches itself is judged by the rest
+//! of it. Why that is enough:
+//!
+//! 1. *A thread without a scope only reads.* Storing, upgrading, rooting and allocating take a
+//!    `Scope`, which is neither `Send` nor `Sync`. The brand is shorter than the call of `enter`,
+//!    so only threads that are joined before `enter` ends can hold a `Gc`. The mutator stays inside
+//!    meanwhile, no snapshot of it is taken, and what it can reach stays allocated; reading takes
+//!    no part in the protocol. Joining, then the Release of the mutator's state word, order those
+//!    reads before any sweep that could free what they read.
+//! 2. *An object that one thread alone may use is reachable on that thread alone.* It becomes
+//!    reachable elsewhere only if a pointer to it crosses over: as a value, in a value, or in an
+//!    object that is itself reachable there. Each of those carries the pointer in its type, and so
+//!    is not `Send`, nor is a root of it. A mutator that moves to another thread takes no typed
+//!    pointer along: between two `enter`s there are none but roots.
+//! 3. *The collector may look at every object and drop it.* It shares each object with the
+//!    mutators whatever its type, but reads immutable memory and atomics only (duty 2 of
+//!    [`Trace`]), never a cell. It drops on any thread, which drop glue must allow (duty 4): glue
+//!    is made of leaves, and of payloads of cells, which are `Send`, and a type with a `Drop` of
+//!    its own is `Send` as a whole. A type that is not `Send` and still traced is so by a marker or
+//!    a managed pointer in it, which have no glue.
+//! 4. *`At<'static>` is `Send` exactly when `At<'gc>` is* (duty 1): both are the same definition,
+//!    and auto traits do not look at lifetimes. A root is judged by the former, a `Gc` by the
+//!    latter.
 #![allow(unsafe_code)]
 
 use core::fmt;
@@ -26,6 +54,12 @@ pub struct Gc<'gc, T: ?Sized> {
     brand: Brand<'gc>,
     object: PhantomData<*const T>,
 }
+
+// SAFETY: whoever receives the pointer can share the object for the rest of the brand (`Sync`), and
+// nothing else; see "Threads" at the head, which also asks for `Send`.
+unsafe impl<T: ?Sized + Send + Sync> Send for Gc<'_, T> {}
+// SAFETY: a shared `Gc` is a copy of it away from being a sent one, under the same bounds.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Gc<'_, T> {}
 
 impl<T: ?Sized> Copy for Gc<'_, T> {}
 

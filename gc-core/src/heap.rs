@@ -1,19 +1,25 @@
 //! [`Heap`] and its [`Builder`]: the handle through which a program owns a managed heap.
 
-use core::marker::PhantomData;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
 use gc_hooks::{CheckLevel, Delivery, Health, Hooks, Phase, Policy, PolicyError};
-use gc_sweep::{AllocError, Colour, Ledger, SizeClass, Space, SpaceConfig, SpaceError, SweepMode};
+use gc_sweep::{AllocError, ClassId, Ledger, Space, SpaceConfig, SpaceError, SweepMode};
 
-use crate::cycle::{Cycle, CycleReport, StepReport};
-use crate::engine::{CollectError, Driver, Engine};
+use crate::cycle::Cycle;
+use crate::drive::{Drive, Driver, ShutdownError};
+use crate::engine::{CollectError, Engine, StepReport};
+use crate::ephemeron::EphemeronCell;
+use crate::gate::Gate;
 use crate::mutator::Mutator;
 use crate::object::sealed::Described;
-use crate::pacer::Pacer;
+use crate::progress::{CycleReport, Progress};
 use crate::roots::RootTable;
 use crate::shared::Shared;
+use crate::signal::Signal;
 use crate::stats::HeapStats;
 use crate::types::{Types, Wanted};
 use crate::verify::VerifyReport;
@@ -36,10 +42,30 @@ pub enum Error {
         /// The value given.
         percent: u32,
     },
+    /// The number of collector threads is out of range.
+    #[error("{threads} collector threads are out of range: 1 to {COLLECTOR_THREADS_MAX}")]
+    CollectorThreads {
+        /// The value given.
+        threads: usize,
+    },
+    /// The soft limit lies above the limit.
+    #[error("a soft limit of {soft_limit_bytes} bytes lies above the limit of {limit_bytes}")]
+    SoftLimit {
+        /// The soft limit given.
+        soft_limit_bytes: usize,
+        /// The limit given.
+        limit_bytes: usize,
+    },
+    /// The operating system refused a collector thread.
+    #[error("a collector thread could not be started: {0}")]
+    Thread(io::ErrorKind),
     /// The heap's own objects could not be set up.
     #[error(transparent)]
     Alloc(#[from] AllocError),
 }
+
+/// Collector threads one heap can have.
+const COLLECTOR_THREADS_MAX: usize = 64;
 
 /// Settings of a heap; from [`Heap::builder`].
 #[derive(Clone, Debug)]
@@ -50,6 +76,8 @@ pub struct Builder {
     level: CheckLevel,
     growth_percent: u32,
     name: &'static str,
+    soft_limit_bytes: Option<usize>,
+    stall_deadline: Duration,
     space: SpaceConfig,
 }
 
@@ -92,6 +120,20 @@ impl Builder {
         self
     }
 
+    /// Bytes of live objects above which mutators help to collect, and wait a little for the collector
+    /// at the edges of [`Mutator::enter`] before they go on. Not with [`Driver::Manual`]. Default: none.
+    pub fn soft_limit_bytes(mut self, bytes: usize) -> Self {
+        self.soft_limit_bytes = Some(bytes);
+        self
+    }
+
+    /// How long a mutator may keep the collector waiting before it is named in a `safepoint-stalled`
+    /// violation. Default: one second.
+    pub fn stall_deadline(mut self, deadline: Duration) -> Self {
+        self.stall_deadline = deadline;
+        self
+    }
+
     /// How far the heap may grow over what survived the last cycle, in percent. Default: 100.
     pub fn growth_percent(mut self, percent: u32) -> Self {
         self.growth_percent = percent;
@@ -120,53 +162,79 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// A setting is out of range, or the operating system refuses address space.
+    /// A setting is out of range, or the operating system refuses address space or a thread.
     pub fn build(self) -> Result<Heap, Error> {
+        self.check()?;
+        let hooks = Arc::new(Hooks::new(self.policy));
+        let space = Space::new(self.space, Arc::clone(&hooks))?;
+        let types = Types::new();
+        let shared = Shared {
+            weak_class: class_of::<WeakCell>(&types, &space)?,
+            ephemeron_class: class_of::<EphemeronCell>(&types, &space)?,
+            space,
+            hooks,
+            types,
+            world: World::new(),
+            roots: RootTable::default(),
+            injector: Injector::new(),
+            packets: Injector::new(),
+            hungry: AtomicU32::new(0),
+            marking: Gate::closed(),
+            sweeping: Gate::closed(),
+            progress: Progress::new(u64::from(self.growth_percent)),
+            signal: Signal::default(),
+            level: self.level,
+            #[cfg(feature = "fault-inject")]
+            faults: crate::fault::Faults::default(),
+        };
+        let engine = Engine::new(shared, Cycle::new(self.stall_deadline), self.name);
+        let soft_limit_bytes = self.soft_limit_bytes.map(|bytes| bytes as u64);
+        let drive = Drive::start(engine, self.driver, soft_limit_bytes)
+            .map_err(|error| Error::Thread(error.kind()))?;
+        Ok(Heap {
+            drive: Arc::new(drive),
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
         if !(1..=10_000).contains(&self.growth_percent) {
             return Err(Error::Growth {
                 percent: self.growth_percent,
             });
         }
-        let hooks = Arc::new(Hooks::new(self.policy));
-        let space = Space::new(self.space, Arc::clone(&hooks))?;
-        let shared = Shared {
-            space,
-            hooks,
-            types: Types::new(),
-            world: World::new(Colour::FIRST),
-            roots: RootTable::default(),
-            injector: Injector::new(),
-            level: self.level,
-            #[cfg(feature = "fault-inject")]
-            faults: crate::fault::Faults::default(),
-        };
-        let info = <WeakCell as Described>::INFO;
-        let weak_index = shared.types.index_of(info)?;
-        let weak_class = match shared.types.class(&shared.space, weak_index, info.bytes) {
-            Some(Wanted::Class(class) | Wanted::Large(class)) => Some(class),
-            None => None,
-        };
-        const { assert!(size_of::<WeakCell>() <= SizeClass::SLOT_BYTES_MAX) };
-        let cycle = Cycle::new(
-            Colour::FIRST,
-            Pacer::new(u64::from(self.growth_percent)),
-            weak_class,
-        );
-        let engine = Arc::new(Engine::new(shared, cycle, self.driver, self.name));
-        Ok(Heap {
-            engine,
-            thread: PhantomData,
-        })
+        if let Driver::Background(threads) = self.driver
+            && !(1..=COLLECTOR_THREADS_MAX).contains(&threads)
+        {
+            return Err(Error::CollectorThreads { threads });
+        }
+        match (self.soft_limit_bytes, self.space.limit_bytes) {
+            (Some(soft_limit_bytes), Some(limit_bytes)) if soft_limit_bytes > limit_bytes => {
+                Err(Error::SoftLimit {
+                    soft_limit_bytes,
+                    limit_bytes,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The class of a type of the heap's own.
+fn class_of<T: Described>(types: &Types, space: &Space) -> Result<ClassId, AllocError> {
+    let info = T::INFO;
+    let index = types.index_of(info)?;
+    match types.class(space, index, info.bytes) {
+        Some(Wanted::Class(class) | Wanted::Large(class)) => Ok(class),
+        None => Err(AllocError::UnknownClass { class: index }),
     }
 }
 
 /// A managed heap. Clones are handles to the same heap, which ends with the last handle, mutator
-/// or root; destructors of what is left run then.
+/// or root; its collector threads are then ended and destructors of what is left run. Handles may be
+/// used by any thread.
 #[derive(Clone)]
 pub struct Heap {
-    engine: Arc<Engine>,
-    /// Not `Send` and not `Sync`: a heap and its mutators stay on one thread.
-    thread: PhantomData<*const ()>,
+    drive: Arc<Drive>,
 }
 
 impl Heap {
@@ -178,22 +246,24 @@ impl Heap {
             level: CheckLevel::Default,
             growth_percent: 100,
             name: "heap",
+            soft_limit_bytes: None,
+            stall_deadline: Duration::from_secs(1),
             space: SpaceConfig::default(),
         }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.drive.shared
     }
 
-    /// A new member of the heap.
+    /// A new member of the heap, for one thread.
     pub fn mutator(&self) -> Mutator {
-        Mutator::new(Arc::clone(&self.engine))
+        Mutator::new(Arc::clone(&self.drive))
     }
 
     /// The heap's health: a handle that any thread may poll.
     pub fn health(&self) -> Health {
-        self.engine.shared.hooks.health()
+        self.shared().hooks.health()
     }
 
     /// Finishes the cycle in progress, then runs a whole one: what was unreachable at the call is
@@ -201,16 +271,16 @@ impl Heap {
     ///
     /// # Errors
     ///
-    /// A mutator is inside `enter`, a destructor or a hook calls back, or the heap has stopped
-    /// reclaiming.
+    /// A mutator is inside `enter` on this thread, a destructor or a hook calls back, or the heap has
+    /// stopped reclaiming. Mutators of other threads that are inside `enter` are waited for.
     pub fn collect(&self) -> Result<CycleReport, CollectError> {
-        self.engine.collect()
+        self.drive.collect()
     }
 
     /// Asks for a cycle and returns at once; the driver runs it. With [`Driver::Manual`] the next
     /// [`Heap::step`] begins it.
     pub fn request_collect(&self) {
-        self.engine.request();
+        self.drive.request();
     }
 
     /// Advances a cycle that was asked for by at most `budget` work units: an object visited, or
@@ -221,21 +291,22 @@ impl Heap {
     ///
     /// A destructor or a hook calls back.
     pub fn step(&self, budget: usize) -> Result<StepReport, CollectError> {
-        let report = self.engine.step(budget, SweepMode::Any);
-        if !self.engine.shared.world.is_anyone_in() {
-            self.engine.deliver();
+        self.drive.refuse_forked()?;
+        let report = self.drive.step(budget, SweepMode::Any);
+        if !self.shared().world.is_inside_here() {
+            self.drive.deliver();
         }
         report
     }
 
     /// The phase of the cycle in progress.
     pub fn phase(&self) -> Phase {
-        self.engine.shared.world.phase()
+        self.shared().world.phase()
     }
 
     /// The number of the cycle in progress, or of the last one.
     pub fn cycle(&self) -> u32 {
-        self.engine.shared.world.cycle()
+        self.shared().world.cycle()
     }
 
     /// Traces everything reachable with separate books and recomputes the accounts. Violations
@@ -245,40 +316,66 @@ impl Heap {
     ///
     /// As for [`Heap::collect`].
     pub fn verify(&self) -> Result<VerifyReport, CollectError> {
-        self.engine.verify()
+        self.drive.verify()
     }
 
     /// The accounts, recomputed from spans and state bytes, beside the running books. Books that
-    /// disagree are reported as `ledger` and rebuilt.
-    pub fn ledger(&self) -> Ledger {
-        self.engine.shared.sync_parked();
-        self.engine.shared.space.ledger()
+    /// disagree are reported as `ledger` and rebuilt. Mutators of other threads are kept out of
+    /// `enter` meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A destructor or a hook calls back, or mutators of other threads do not come out of `enter`: for
+    /// a second, or at once when this thread is inside `enter` itself.
+    pub fn ledger(&self) -> Result<Ledger, CollectError> {
+        self.drive.refuse_forked()?;
+        self.drive.while_stopped(|held| {
+            let space = &self.shared().space;
+            for record in held {
+                record.local().for_each_run(|run| space.sync(run));
+            }
+            space.ledger()
+        })
+    }
+
+    /// Ends background collection: runs one last cycle, ends the collector threads and delivers what
+    /// the checks recorded. The heap stays usable, as with [`Driver::Manual`]; destructors of what is
+    /// still reachable run when the last handle goes.
+    ///
+    /// # Errors
+    ///
+    /// Mutators stayed inside `enter` until the deadline, or the call is refused as
+    /// [`Heap::collect`] would be. The heap then goes on as before, and nothing is lost.
+    pub fn shutdown(&self, deadline: Duration) -> Result<CycleReport, ShutdownError> {
+        self.drive.shutdown(Instant::now() + deadline)
     }
 
     /// Delivers recorded violations to the hook and as `tracing` events. The heap does this by
     /// itself at the edges of `enter` and after steps; call it when a heap is idle.
     pub fn deliver(&self) -> Delivery {
-        self.engine.deliver()
+        self.drive.deliver()
+    }
+
+    /// Who advances the cycle.
+    pub fn driver(&self) -> Driver {
+        self.drive.driver()
     }
 
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has
     /// allocated since its last slow path is missing from it.
     pub fn stats(&self) -> HeapStats {
-        let shared = &self.engine.shared;
+        let shared = self.shared();
         shared.sync_parked();
-        let usage = shared.space.usage();
+        let (usage, progress) = (shared.space.usage(), &shared.progress);
         let health = shared.hooks.health();
-        let cycle = self.engine.try_cycle();
         HeapStats {
-            name: self.engine.name,
+            name: self.drive.name,
             phase: shared.world.phase(),
             cycle: shared.world.cycle(),
-            cycles_finished: cycle.as_ref().map_or(0, |cycle| cycle.cycles_finished),
-            cycles_voided: cycle.as_ref().map_or(0, |cycle| cycle.cycles_voided),
-            reclaiming: cycle
-                .as_ref()
-                .map_or(crate::cycle::Reclaiming::On, |cycle| cycle.reclaiming),
-            objects_marked_total: cycle.as_ref().map_or(0, |cycle| cycle.objects_marked_total),
+            cycles_finished: progress.cycles_finished.load(Ordering::Relaxed),
+            cycles_voided: progress.cycles_voided.load(Ordering::Relaxed),
+            reclaiming: progress.reclaiming(),
+            objects_marked_total: progress.objects_marked_total.load(Ordering::Relaxed),
             bytes_live: usage.bytes_live,
             bytes_in_spans: usage.bytes_in_spans,
             bytes_quarantined: usage.bytes_quarantined,
@@ -288,7 +385,9 @@ impl Heap {
             bytes_released: usage.bytes_released,
             bytes_allocated_total: usage.bytes_allocated_total,
             bytes_freed_total: usage.bytes_freed_total,
-            bytes_goal: cycle.as_ref().map_or(0, |cycle| cycle.pacer.goal_bytes()),
+            bytes_goal: progress.pacer().goal_bytes(),
+            mutators: shared.world.mutators(),
+            pauses: shared.world.pauses(),
             roots: shared.roots.len(),
             violations: health.total(),
             is_healthy: health.is_healthy(),

@@ -34,7 +34,8 @@
 //! # Map
 //!
 //! A module imports only modules above it. Unsafe code stands in `trace`, `trace_std`, `object`,
-//! `world`, `scan`, `reap`, `gc`, `weak`, `edge`, `scope` and `raw`, and nowhere else.
+//! `record`, `scan`, `gc`, `weak`, `ephemeron`, `reap`, `root`, `edge`, `scope` and `raw`, and
+//! nowhere else.
 //!
 //! | module | owns |
 //! |---|---|
@@ -42,13 +43,19 @@
 //! | `object` | objects in memory: descriptors, writing, scanning, dropping |
 //! | `types` | what a span's type index means |
 //! | `stack`, `roots` | value stacks; the root table |
-//! | `world` | mutator records, state words, what is asked of mutators |
+//! | `pauses` | how long mutators were kept from their work |
+//! | `request`, `record`, `world` | what is asked of mutators; one mutator; all of them |
+//! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
+//! | `pacer`, `progress` | when to collect; how far the collector has come |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
-//! | `scan`, `mark`, `verify` | from one object to its children; the marker; the second opinion |
-//! | `reap`, `gc`, `weak` | destructors; the pointers |
-//! | `pacer`, `cycle` | when to collect; the state machine |
-//! | `engine`, `stats`, `root`, `scope`, `edge`, `mutator`, `heap` | drivers and handles |
+//! | `scan` | from one object to its children |
+//! | `gc`, `weak`, `ephemeron` | the pointers |
+//! | `mark`, `verify` | the marker; the second opinion |
+//! | `reap` | destructors |
+//! | `cycle`, `engine` | the state machine; who may advance it |
+//! | `crew`, `drive` | collector threads; the drivers |
+//! | `stats`, `root`, `scope`, `edge`, `mutator`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
 mod trace;
@@ -60,9 +67,23 @@ mod types;
 
 mod stack;
 
+mod pauses;
+
 mod roots;
 
+mod request;
+
+mod record;
+
 mod world;
+
+mod gate;
+
+mod signal;
+
+mod pacer;
+
+mod progress;
 
 mod shared;
 
@@ -72,21 +93,25 @@ mod barrier;
 
 mod scan;
 
+mod gc;
+
+mod weak;
+
+mod ephemeron;
+
 mod mark;
 
 mod verify;
 
 mod reap;
 
-mod gc;
-
-mod weak;
-
-mod pacer;
-
 mod cycle;
 
 mod engine;
+
+mod crew;
+
+mod drive;
 
 mod stats;
 
@@ -112,13 +137,16 @@ pub use gc_hooks::{
 };
 pub use gc_sweep::{AllocError, Found, Ledger, Place, SpaceError};
 
-pub use crate::cycle::{CycleReport, Reclaiming, StepProgress, StepReport};
+pub use crate::drive::{Driver, ShutdownError};
 pub use crate::edge::Edge;
-pub use crate::engine::{CollectError, Driver};
+pub use crate::engine::{CollectError, StepProgress, StepReport};
+pub use crate::ephemeron::Ephemeron;
 pub use crate::gc::Gc;
 pub use crate::heap::{Builder, Error, Heap};
 pub use crate::mutator::Mutator;
 pub use crate::object::Object;
+pub use crate::pauses::PauseHistogram;
+pub use crate::progress::{CycleReport, Reclaiming};
 pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
 pub use crate::stats::HeapStats;

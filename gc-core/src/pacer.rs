@@ -5,10 +5,13 @@
 //! ends before the goal when each allocated byte pays its share: the objects that are expected to
 //! be marked, over the bytes that are left to the goal.
 //!
-//! Called by the incremental driver from allocation slow paths and at the edges of `enter`.
+//! Called by mutators in allocation slow paths and at the edges of `enter`, and at the end of a cycle.
 
 /// Heaps smaller than this are not collected by themselves: a cycle costs more than it returns.
 pub(crate) const FLOOR_BYTES: u64 = 4 << 20;
+/// Growth since the last cycle below which a heap over its soft limit is left alone, since a cycle
+/// could return no more than that.
+const GROWTH_MIN_BYTES: u64 = 1 << 20;
 /// Work units a slow path pays at least once a cycle runs, so that short cycles end soon.
 const UNITS_MIN: usize = 64;
 /// Work units one slow path pays at most: about a tenth of a millisecond of marking.
@@ -31,6 +34,12 @@ impl Pacer {
             bytes_live: 0,
             objects_marked: 0,
         }
+    }
+
+    /// Whether a heap of `bytes_used` that is over its soft limit has grown enough since the last
+    /// cycle for another one to be worth waiting for.
+    pub(crate) fn is_worth_waiting(&self, bytes_used: u64) -> bool {
+        bytes_used.saturating_sub(self.bytes_live) >= (self.bytes_live / 16).max(GROWTH_MIN_BYTES)
     }
 
     /// Takes over what a cycle found.

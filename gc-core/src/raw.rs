@@ -73,12 +73,12 @@ impl<'gc, T: Object + ?Sized> Gc<'gc, T> {
 impl Heap {
     /// What stands at an address: an object, a free slot, or why it is neither.
     pub fn locate(&self, address: usize) -> Found {
-        self.engine().shared.space.find(address)
+        self.shared().space.find(address)
     }
 
     /// An address as reports give it: its offset from the heap's base, `None` outside the heap.
     pub fn offset_of(&self, address: usize) -> Option<u64> {
-        self.engine().shared.space.offset_of(address)
+        self.shared().space.offset_of(address)
     }
 }
 
@@ -161,8 +161,6 @@ pub unsafe fn get_data(object: RawGc, word: usize) -> usize {
 /// `old` was loaded from an initialised pointer word of this heap; `new` leads to a live object.
 #[track_caller]
 pub unsafe fn barrier(scope: Scope<'_>, old: Option<RawGc>, new: Option<RawGc>) {
-    if scope.is_marking() {
-        scope.shade(RawGc::word(old), Origin::BarrierOld, Location::caller());
-        scope.shade_new(RawGc::word(new), Location::caller());
-    }
+    scope.shade(RawGc::word(old), Origin::BarrierOld, Location::caller());
+    scope.shade_new(RawGc::word(new), Location::caller());
 }

@@ -1,11 +1,12 @@
 //! The reaper: runs the destructors of objects the sweep found dead.
 //!
-//! The sweeper calls it, holding no lock, with the slot still coloured, so that a destructor that
+//! Whoever sweeps calls it, holding no lock, with the slot still coloured, so that a destructor that
 //! comes back into the heap finds nothing half done. Types with drop glue hold no managed pointer
 //! that their glue reads, and are allowed on any thread. A destructor that panics pins its slot:
 //! the object is leaked, never dropped twice and never reused.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gc_hooks::{Check, Origin};
@@ -14,6 +15,28 @@ use gc_sweep::{DeadSlot, Reaped, Reaper};
 use crate::object::{self, DropFn, slot_pointer};
 use crate::shared::{Shared, Source};
 use crate::types::TypeKind;
+
+thread_local! {
+    /// The heap whose destructor runs on this thread, by address; zero for none.
+    static REAPING: Cell<usize> = const { Cell::new(0) };
+}
+
+fn name_of(shared: &Shared) -> usize {
+    core::ptr::from_ref(shared).addr()
+}
+
+/// Whether a destructor of this heap runs on the calling thread.
+pub(crate) fn is_reaping(shared: &Shared) -> bool {
+    REAPING.get() == name_of(shared)
+}
+
+/// Runs `f`, which runs destructors of this heap.
+fn reaping<R>(shared: &Shared, f: impl FnOnce() -> R) -> R {
+    let outer = REAPING.replace(name_of(shared));
+    let result = f();
+    REAPING.set(outer);
+    result
+}
 
 /// Runs drop glue by the register's word for it.
 pub(crate) struct DropReaper<'a> {
@@ -39,11 +62,13 @@ impl Reaper for DropReaper<'_> {
             return Reaped::Done;
         };
         let address = dead.address();
-        let dropped = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: the glue is that of the span's type, the object is dead and still in place,
-            // and the token is handed out once.
-            unsafe { object::drop_object(glue, slot_pointer(address)) }
-        }));
+        let dropped = reaping(self.shared, || {
+            catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: the glue is that of the span's type, the object is dead and still in
+                // place, and the token is handed out once.
+                unsafe { object::drop_object(glue, slot_pointer(address)) }
+            }))
+        });
         let is_dropped = self
             .shared
             .hooks

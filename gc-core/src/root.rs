@@ -1,8 +1,9 @@
 //! [`Root`]: a handle that keeps an object alive outside scopes.
 //!
-//! A root occupies a slot of its heap's root table and keeps the heap itself alive. Reading or
-//! dropping one while a cycle marks is a barrier, since the table is scanned once. Roots stay on
-//! the thread of their heap.
+//! A root occupies a slot of its heap's root table and keeps the heap itself alive. Making or dropping
+//! one while a cycle marks is a barrier, since the table is scanned once; a mutator that reads one
+//! shades it too. A root may be used by other threads when all that it leads to may.
+#![allow(unsafe_code)]
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -10,8 +11,7 @@ use std::sync::Arc;
 
 use gc_hooks::{Check, Origin, Violation};
 
-use crate::barrier;
-use crate::engine::Engine;
+use crate::drive::Drive;
 use crate::object::Object;
 use crate::roots::{Mismatch, RootKey};
 use crate::shared::Source;
@@ -33,24 +33,35 @@ pub enum RootError {
 /// `T` is the object's type with the brand `'static`: `scope.root(node)` of a `Gc<'gc, Node<'gc>>`
 /// is a `Root<Node<'static>>`. Read it with [`Scope::get`](crate::Scope::get).
 pub struct Root<T: Object + ?Sized> {
-    engine: Arc<Engine>,
+    drive: Arc<Drive>,
     key: RootKey,
-    /// Not `Send` and not `Sync`: heaps and their handles stay on one thread.
+    /// Neither `Send` nor `Sync` by itself, see below.
     object: PhantomData<*const T>,
 }
 
+// SAFETY: whoever receives the root reaches the object and all that its type leads to; `T` stands for
+// all of that (the pointer types are `Send` exactly when what they lead to is `Send + Sync`), and the
+// handle itself is an index into a table that locks.
+unsafe impl<T: Object + ?Sized + Send + Sync> Send for Root<T> {}
+
+// SAFETY: as above; a shared root gives out what an own one gives out.
+unsafe impl<T: Object + ?Sized + Send + Sync> Sync for Root<T> {}
+
 impl<T: Object + ?Sized> Root<T> {
-    pub(crate) fn new(engine: Arc<Engine>, address: usize) -> Self {
-        let key = engine.shared.roots.add(address);
+    pub(crate) fn new(drive: Arc<Drive>, address: usize) -> Self {
+        let shared = &drive.shared;
+        let key = shared.roots.add(address, |address, colour| {
+            shared.shade_root(address, colour, Origin::Root);
+        });
         Root {
-            engine,
+            drive,
             key,
             object: PhantomData,
         }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    pub(crate) fn drive(&self) -> &Drive {
+        &self.drive
     }
 
     #[cfg(feature = "fault-inject")]
@@ -58,23 +69,21 @@ impl<T: Object + ?Sized> Root<T> {
         self.key
     }
 
-    /// The address behind the root, shaded if a cycle marks.
+    /// The address behind the root. A mutator that is going to use it shades it.
     pub(crate) fn address(&self) -> Result<usize, RootError> {
-        let found = self.engine.shared.roots.get(self.key);
+        let found = self.drive.shared.roots.get(self.key);
         self.check(found)?;
-        let address = found.map_err(|_| RootError::Damaged)?;
-        barrier::shade_removed_root(&self.engine.shared, address);
-        Ok(address)
+        found.map_err(|_| RootError::Damaged)
     }
 
     fn check<R>(&self, found: Result<R, Mismatch>) -> Result<(), RootError> {
         let generation = found.err().map(|mismatch| mismatch.found);
         let holds = self
-            .engine
+            .drive
             .shared
             .hooks
             .holds(Check::RootTable, generation.is_none(), || {
-                let world = &self.engine.shared.world;
+                let world = &self.drive.shared.world;
                 Violation::new(Check::RootTable)
                     .with_cycle(world.cycle())
                     .with_phase(world.phase())
@@ -98,9 +107,9 @@ impl<T: Object + ?Sized> Clone for Root<T> {
     /// A second root of the same object. A damaged root clones to one that reads as damaged.
     fn clone(&self) -> Self {
         match self.address() {
-            Ok(address) => Root::new(Arc::clone(&self.engine), address),
+            Ok(address) => Root::new(Arc::clone(&self.drive), address),
             Err(_) => Root {
-                engine: Arc::clone(&self.engine),
+                drive: Arc::clone(&self.drive),
                 key: RootKey::DAMAGED,
                 object: PhantomData,
             },
@@ -113,12 +122,12 @@ impl<T: Object + ?Sized> Drop for Root<T> {
         if self.key == RootKey::DAMAGED {
             return;
         }
-        let shared = &self.engine.shared;
-        if let Ok(address) = shared.roots.get(self.key) {
-            barrier::shade_removed_root(shared, address);
-        }
+        let shared = &self.drive.shared;
+        let removed = shared.roots.remove(self.key, |address, colour| {
+            shared.shade_root(address, colour, Origin::Root);
+        });
         // A slot that does not fit is left as it is: a pin leaks its object, which is safe.
-        let _damaged_slot_stays_as_a_pin = self.check(shared.roots.remove(self.key));
+        let _damaged_slot_stays_as_a_pin = self.check(removed);
     }
 }
 

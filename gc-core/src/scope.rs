@@ -11,28 +11,31 @@
 use core::marker::PhantomData;
 use core::panic::Location;
 use std::sync::Arc;
+use std::time::Instant;
 
+use gc_hooks::sync::yield_now;
 use gc_hooks::{Origin, Phase};
 use gc_sweep::{AllocError, FreshSlot, SizeClass};
 
-use crate::barrier::{self, Store};
-use crate::engine::Engine;
+use crate::barrier::Store;
+use crate::drive::Drive;
+use crate::ephemeron::{Ephemeron, EphemeronCell};
 use crate::gc::{Brand, Gc};
 use crate::handshake;
 use crate::object::sealed::Described;
 use crate::object::{self, Object, TypeInfo, slot_pointer};
+use crate::record::{Barrier, Local, Record, lookup_key};
 use crate::root::{Root, RootError};
 use crate::shared::Shared;
 use crate::trace::Trace;
 use crate::types::{Wanted, object_bytes};
 use crate::weak::{Weak, WeakCell};
-use crate::world::{Barrier, Local, Record, lookup_key};
 
 /// The right to touch the heap: handed to the closure of [`Mutator::enter`](crate::Mutator::enter).
 ///
 /// `Copy`; pass it along. Pointers made with it carry its brand and cannot leave the closure.
 pub struct Scope<'gc> {
-    engine: &'gc Arc<Engine>,
+    drive: &'gc Arc<Drive>,
     record: &'gc Record,
     local: &'gc Local,
     brand: Brand<'gc>,
@@ -48,24 +51,24 @@ impl Clone for Scope<'_> {
 }
 
 impl<'gc> Scope<'gc> {
-    pub(crate) fn new(engine: &'gc Arc<Engine>, record: &'gc Record, local: &'gc Local) -> Self {
+    pub(crate) fn new(drive: &'gc Arc<Drive>, record: &'gc Record, local: &'gc Local) -> Self {
         Scope {
-            engine,
+            drive,
             record,
             local,
             brand: PhantomData,
         }
     }
 
-    pub(crate) fn engine(self) -> &'gc Arc<Engine> {
-        self.engine
+    pub(crate) fn shared(self) -> &'gc Shared {
+        &self.drive.shared
     }
 
     /// The barrier of this mutator, for a store at `call_site`.
     #[inline]
     pub(crate) fn store(self, call_site: &'static Location<'static>) -> Store<'gc> {
         Store {
-            shared: &self.engine.shared,
+            shared: self.shared(),
             record: self.record,
             local: self.local,
             call_site,
@@ -167,8 +170,7 @@ impl<'gc> Scope<'gc> {
     /// Makes an object visible to the collector, in this mutator's colour.
     #[inline]
     pub(crate) fn publish(self, slot: FreshSlot) {
-        self.engine
-            .shared
+        self.shared()
             .space
             .states()
             .publish(slot, self.local.colour.get());
@@ -192,7 +194,7 @@ impl<'gc> Scope<'gc> {
     #[cold]
     #[inline(never)]
     fn slot_slow(self, info: &'static TypeInfo, items: usize) -> Result<FreshSlot, AllocError> {
-        let shared = &self.engine.shared;
+        let shared = self.shared();
         let bytes = object_bytes(info, items).ok_or_else(|| too_large(shared, usize::MAX))?;
         let index = shared.types.index_of(info)?;
         self.slot_of_type(index, bytes, |wanted| {
@@ -217,7 +219,7 @@ impl<'gc> Scope<'gc> {
         bytes: usize,
         remember: impl FnOnce(Wanted),
     ) -> Result<FreshSlot, AllocError> {
-        let shared = &self.engine.shared;
+        let shared = self.shared();
         let wanted = shared
             .types
             .class(&shared.space, index, bytes)
@@ -229,8 +231,16 @@ impl<'gc> Scope<'gc> {
             return Ok(slot);
         }
         self.poll();
+        let begun = Instant::now();
+        let slot = self.refill(wanted, bytes);
+        self.record.paused_since(begun);
+        slot
+    }
+
+    /// As [`Scope::slot_of_class`], making room when the heap is at its limit.
+    fn refill(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
         match self.slot_of_class(wanted, bytes) {
-            Err(AllocError::Limit { .. }) if self.engine.relieve() => {
+            Err(AllocError::Limit { .. }) if self.drive.relieve(self.record) => {
                 self.slot_of_class(wanted, bytes)
             }
             answer => answer,
@@ -239,7 +249,7 @@ impl<'gc> Scope<'gc> {
 
     /// A slot from a new run, or a span of its own.
     fn slot_of_class(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
-        let shared = &self.engine.shared;
+        let shared = self.shared();
         let space = &shared.space;
         match wanted {
             Wanted::Large(class) => space.alloc_large(class, bytes),
@@ -252,11 +262,7 @@ impl<'gc> Scope<'gc> {
 
     /// Keeps an object alive beyond this `enter`.
     pub fn root<T: Object + ?Sized>(self, object: Gc<'gc, T>) -> Root<T::At<'static>> {
-        if self.local.barrier.get() == Barrier::Grey {
-            self.store(Location::caller())
-                .shade(object.address(), Origin::BarrierNew);
-        }
-        Root::new(Arc::clone(self.engine), object.address())
+        Root::new(Arc::clone(self.drive), object.address())
     }
 
     /// The object behind a root.
@@ -264,11 +270,13 @@ impl<'gc> Scope<'gc> {
     /// # Errors
     ///
     /// The root belongs to another heap, or the root table is damaged.
+    #[track_caller]
     pub fn get<R: Object + ?Sized>(self, root: &Root<R>) -> Result<Gc<'gc, R::At<'gc>>, RootError> {
-        if !core::ptr::eq(root.engine(), Arc::as_ptr(self.engine)) {
+        if !core::ptr::eq(root.drive(), Arc::as_ptr(self.drive)) {
             return Err(RootError::ForeignHeap);
         }
         let address = root.address()?;
+        self.shade(address, Origin::Root, Location::caller());
         // SAFETY: the root was made from an object of this family, and its table entry has kept
         // the object allocated; reading it shades it, so it outlives this `enter`.
         Ok(unsafe { Gc::from_address(address) })
@@ -285,27 +293,131 @@ impl<'gc> Scope<'gc> {
     }
 
     /// The target of a weak reference, unless it is dead.
+    #[track_caller]
     pub fn upgrade<T: ?Sized>(self, weak: Weak<'gc, T>) -> Option<Gc<'gc, T>> {
-        let (shared, target) = (&self.engine.shared, weak.cell().target());
-        if target == 0 {
-            return None;
-        }
-        match shared.world.phase() {
-            Phase::Idle | Phase::Sweep => {}
-            // Termination has been decided: what is white is dead, though its cell is not cleared.
-            Phase::Clear if !shared.state(target).has_colour(shared.world.colour()) => return None,
-            _ => shared.shade_root(target, Origin::Resurrection),
-        }
+        let [target] = self.resurrect(|| [weak.cell().target()], Location::caller())?;
         // SAFETY: a cell is nulled before its target is swept, so the target is allocated; while
-        // marking runs it was shaded above, so it outlives this `enter`.
+        // marking runs it was shaded, so it outlives this `enter`.
         Some(unsafe { Gc::from_address(target) })
+    }
+
+    /// A pair of which the key keeps the value alive: the value lives as long as both the ephemeron
+    /// and the key do, even if the value itself leads to the key.
+    ///
+    /// # Panics
+    ///
+    /// When the heap is at its limit: an ephemeron owns a small object.
+    #[track_caller]
+    pub fn ephemeron<K: ?Sized, V: ?Sized>(
+        self,
+        key: Gc<'gc, K>,
+        value: Gc<'gc, V>,
+    ) -> Ephemeron<'gc, K, V> {
+        Ephemeron::new(self.alloc(EphemeronCell::new(key.address(), value.address())))
+    }
+
+    /// The key of an ephemeron, unless it is dead.
+    #[track_caller]
+    pub fn ephemeron_key<K: ?Sized, V: ?Sized>(
+        self,
+        ephemeron: Ephemeron<'gc, K, V>,
+    ) -> Option<Gc<'gc, K>> {
+        Some(self.ephemeron_entry(ephemeron)?.0)
+    }
+
+    /// The value of an ephemeron, unless its key is dead.
+    #[track_caller]
+    pub fn ephemeron_value<K: ?Sized, V: ?Sized>(
+        self,
+        ephemeron: Ephemeron<'gc, K, V>,
+    ) -> Option<Gc<'gc, V>> {
+        Some(self.ephemeron_entry(ephemeron)?.1)
+    }
+
+    /// Key and value of an ephemeron, unless the key is dead.
+    #[track_caller]
+    pub fn ephemeron_entry<K: ?Sized, V: ?Sized>(
+        self,
+        ephemeron: Ephemeron<'gc, K, V>,
+    ) -> Option<(Gc<'gc, K>, Gc<'gc, V>)> {
+        let cell = ephemeron.cell();
+        let read = || cell.entry().map_or([0; 2], |(key, value)| [key, value]);
+        let [key, value] = self.resurrect(read, Location::caller())?;
+        // SAFETY: a cell is nulled before its key is swept, so the key is allocated; while marking
+        // runs it was shaded, so it outlives this `enter`.
+        let key = unsafe { Gc::from_address(key) };
+        // SAFETY: as for the key: a value is allocated as long as its key is, and was shaded too.
+        Some((key, unsafe { Gc::from_address(value) }))
+    }
+
+    /// Takes hold of objects that a cell leads to without keeping them alive. `None` when the cell is
+    /// empty or its objects are dead.
+    ///
+    /// While marking runs this is a barrier: the objects are shaded. It must not come between a
+    /// termination's last look and its decision, so the mutator says that it is at it, and the
+    /// collector, having said that it terminates, waits until nobody is. What comes later waits for
+    /// the decision.
+    fn resurrect<const N: usize>(
+        self,
+        read: impl Fn() -> [usize; N],
+        call_site: &'static Location<'static>,
+    ) -> Option<[usize; N]> {
+        if self.local.barrier.get() == Barrier::Off {
+            // The cycle cannot end before this mutator is armed and has left `enter`; what the one
+            // before left white was nulled before the barrier went off.
+            return held(read());
+        }
+        loop {
+            self.record.set_upgrading(true);
+            let decided = self.try_resurrect(&read, call_site);
+            self.record.set_upgrading(false);
+            match decided {
+                Some(objects) => return objects,
+                None => yield_now(),
+            }
+        }
+    }
+
+    /// One attempt; `None` while a termination is undecided.
+    #[allow(clippy::option_option)]
+    fn try_resurrect<const N: usize>(
+        self,
+        read: &impl Fn() -> [usize; N],
+        call_site: &'static Location<'static>,
+    ) -> Option<Option<[usize; N]>> {
+        let shared = self.shared();
+        let phase = shared.world.phase();
+        let Some(objects) = held(read()) else {
+            return Some(None);
+        };
+        let colour = self.local.barrier_colour.get();
+        let are_marked = || {
+            let mut objects = objects.iter();
+            objects.all(|object| shared.state(*object).has_colour(colour))
+        };
+        match phase {
+            Phase::Idle | Phase::Sweep => Some(Some(objects)),
+            Phase::Terminate => are_marked().then_some(Some(objects)),
+            // What is white is dead, though its cell may not be nulled yet. A slot that was swept and
+            // taken again meanwhile looks marked; then its cell was nulled before.
+            Phase::Clear => {
+                let are_alive = are_marked() && read() == objects;
+                Some(are_alive.then_some(objects))
+            }
+            Phase::Arm | Phase::Settle | Phase::Snapshot | Phase::Mark => {
+                objects.iter().for_each(|object| {
+                    self.shade(*object, Origin::Resurrection, call_site);
+                });
+                Some(Some(objects))
+            }
+        }
     }
 
     /// Answers the collector and lets the driver do its share. Call it in loops that neither
     /// allocate nor leave `enter`.
     pub fn poll(self) {
-        handshake::poll(&self.engine.shared, self.record, self.local);
-        self.engine.assist();
+        handshake::poll(self.shared(), self.record, self.local);
+        self.drive.assist();
     }
 
     /// Shades on behalf of an embedder that stores by itself.
@@ -324,12 +436,11 @@ impl<'gc> Scope<'gc> {
             self.shade(address, Origin::BarrierNew, call_site);
         }
     }
+}
 
-    /// Whether this mutator's stores must shade right now.
-    pub(crate) fn is_marking(self) -> bool {
-        barrier::is_marking(self.engine.shared.world.phase())
-            && self.local.barrier.get() != Barrier::Off
-    }
+/// What a cell leads to, unless it is empty.
+fn held<const N: usize>(objects: [usize; N]) -> Option<[usize; N]> {
+    (!objects.contains(&0)).then_some(objects)
 }
 
 /// The answer to a request that no heap of this size can serve.

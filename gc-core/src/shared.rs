@@ -7,12 +7,16 @@
 
 use core::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use crossbeam_deque::Injector;
 use gc_hooks::{Address, Check, CheckLevel, Hooks, Origin, Violation};
-use gc_sweep::{Found, Space, StateByte, Suspect};
+use gc_sweep::{ClassId, Colour, Found, Space, StateByte, Suspect};
 
+use crate::gate::Gate;
+use crate::progress::Progress;
 use crate::roots::RootTable;
+use crate::signal::Signal;
 use crate::types::Types;
 use crate::world::World;
 
@@ -25,7 +29,21 @@ pub(crate) struct Shared {
     pub(crate) roots: RootTable,
     /// Grey objects that belong to no mutator: shaded roots, what exiting mutators hand over.
     pub(crate) injector: Injector<usize>,
+    /// Marked or unchecked addresses that a marker gave away to others, by the hundred.
+    pub(crate) packets: Injector<Vec<usize>>,
+    /// Markers that look for work and find none.
+    pub(crate) hungry: AtomicU32,
+    /// Who may mark beside the coordinator.
+    pub(crate) marking: Gate,
+    /// Who may sweep outside `enter`.
+    pub(crate) sweeping: Gate,
+    pub(crate) progress: Progress,
+    pub(crate) signal: Signal,
     pub(crate) level: CheckLevel,
+    /// The class of the cells behind weak references.
+    pub(crate) weak_class: ClassId,
+    /// The class of the cells behind ephemerons.
+    pub(crate) ephemeron_class: ClassId,
     #[cfg(feature = "fault-inject")]
     pub(crate) faults: crate::fault::Faults,
 }
@@ -164,9 +182,9 @@ impl Shared {
         self.space.quarantine_span_of(address);
     }
 
-    /// Marks a root and queues it for scanning, unless it is marked already.
-    pub(crate) fn shade_root(&self, address: usize, origin: Origin) {
-        let (byte, colour) = (self.state(address), self.world.colour());
+    /// Marks a root, or what stands for one, and queues it for scanning, unless it is marked already.
+    pub(crate) fn shade_root(&self, address: usize, colour: Colour, origin: Origin) {
+        let byte = self.state(address);
         if byte.has_colour(colour) {
             return;
         }

@@ -2,7 +2,8 @@
 
 use gc_hooks::Phase;
 
-use crate::cycle::Reclaiming;
+use crate::pauses::PauseHistogram;
+use crate::progress::Reclaiming;
 
 /// What a heap holds and has done, at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,11 @@ pub struct HeapStats {
     pub bytes_freed_total: u64,
     /// Size in bytes the heap aims not to exceed before the next cycle has ended.
     pub bytes_goal: u64,
+    /// Mutators of the heap.
+    pub mutators: usize,
+    /// How long mutators were kept from their work by handshakes, refills, waits at the edges of `enter`
+    /// and growing barrier queues, in nanoseconds. Of all mutators since the heap was built.
+    pub pauses: PauseHistogram,
     /// Roots in existence.
     pub roots: usize,
     /// Violations recorded, over all checks.

@@ -15,12 +15,16 @@ use core::ptr::NonNull;
 /// # Safety
 ///
 /// 1. `At<'a>` is `Self` with its brand lifetime replaced by `'a` (and type parameters replaced by
-///    their own `At<'a>`), so that the two have the same layout and the same meaning.
-/// 2. `trace` reports every [`Gc`](crate::Gc), [`Edge`](crate::Edge) and [`Weak`](crate::Weak) that
-///    is reachable from `self` without crossing another managed pointer, and reads only memory
-///    that cannot change while the value is shared, and atomics. It runs no user-written code.
+///    their own `At<'a>`), so that the two have the same layout and the same meaning, and are
+///    `Send` and `Sync` alike.
+/// 2. `trace` reports every [`Gc`](crate::Gc), [`Edge`](crate::Edge), [`Weak`](crate::Weak) and
+///    [`Ephemeron`](crate::Ephemeron) that is reachable from `self` without crossing another managed
+///    pointer, and reads only memory that cannot change while the value is shared, and atomics: it
+///    runs on collector threads while mutators use the value, also when the type is not `Sync`. It
+///    runs no user-written code.
 /// 3. `MAY_HOLD_GC` is `false` only when no managed pointer can be inside any value of the type.
-/// 4. The drop glue of the type never reads through a managed pointer, and may run on any thread.
+/// 4. The drop glue of the type never reads through a managed pointer, and may run on any thread:
+///    it runs on whichever sweeps. A type that is not `Send` has none that would mind.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand in a managed object",
     label = "not `Trace`",

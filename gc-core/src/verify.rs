@@ -1,16 +1,21 @@
 //! The second opinion: a stopped trace with books of its own, compared with the state bytes.
 //!
-//! Called by `Heap::verify` and, at level `paranoid`, by the cycle between termination and flip;
-//! no mutator runs meanwhile. It starts from the roots and the value stacks, keeps its own set of
-//! objects seen, and trusts nothing the marker wrote. It finds what a missed barrier hides: an
+//! Called by `Heap::verify`, with every mutator held, and, at level `paranoid`, by the cycle between
+//! termination and flip, while mutators run: what they store then is marked or new, so whatever can
+//! be reached at any moment must have the colour of the cycle. It starts from the roots and the value
+//! stacks, keeps its own set of objects seen, and trusts nothing the marker wrote. It finds what a missed barrier hides: an
 //! object that is reachable and white when marking says it is done.
 //!
 //! Deliberately absent: repair. The caller decides, see cycle.rs.
 
+use std::collections::HashMap;
+
 use bitvec::prelude::BitVec;
 use gc_hooks::{Check, Origin};
-use gc_sweep::{Colour, GRANULE_BYTES};
+use gc_sweep::{Colour, GRANULE_BYTES, Span};
 
+use crate::ephemeron;
+use crate::record::Local;
 use crate::scan::{self, Scanned, Trust};
 use crate::shared::{Shared, Source};
 
@@ -21,6 +26,23 @@ pub(crate) enum Expect {
     Allocated,
     /// Marked in the colour of the cycle.
     Marked(Colour),
+}
+
+/// The words of the value stacks of mutators that are out. The stacks of one that is inside may be
+/// changing; leaving them out only makes the set of reachable objects smaller.
+pub(crate) fn stack_words(shared: &Shared) -> Vec<usize> {
+    let mut words = Vec::new();
+    for record in shared.world.records() {
+        record.with_held(|local| words_of(local, &mut words));
+    }
+    words
+}
+
+/// Appends the words of a mutator's value stacks.
+pub(crate) fn words_of(local: &Local, words: &mut Vec<usize>) {
+    for stack in local.stacks() {
+        words.extend(stack.live_words());
+    }
 }
 
 /// What a verification found.
@@ -51,6 +73,7 @@ impl VerifyReport {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Step {
     address: usize,
     source: Source,
@@ -64,6 +87,8 @@ pub(crate) struct Verifier<'a> {
     seen: BitVec,
     stack: Vec<Step>,
     children: Vec<usize>,
+    /// Values of ephemerons whose keys were not seen yet, by key.
+    waiting: HashMap<usize, Vec<Step>>,
     report: VerifyReport,
 }
 
@@ -75,36 +100,24 @@ impl<'a> Verifier<'a> {
             seen: BitVec::new(),
             stack: Vec::new(),
             children: Vec::new(),
+            waiting: HashMap::new(),
             report: VerifyReport::default(),
         }
     }
 
-    /// Traces the heap.
-    pub(crate) fn run(mut self) -> VerifyReport {
-        self.add_roots();
-        while let Some(step) = self.stack.pop() {
-            self.visit(step);
-        }
-        self.report.ledger_balanced = self.shared.space.ledger().is_balanced();
-        self.report
-    }
-
-    fn add_roots(&mut self) {
+    /// Traces the heap from the root table and the words of value stacks. The accounts are recounted
+    /// when nothing can change them meanwhile, which is when no mark is expected.
+    pub(crate) fn run(mut self, stack_words: &[usize]) -> VerifyReport {
         let mut addresses = Vec::new();
         self.shared.roots.addresses_into(&mut addresses);
         self.push_all(&addresses, Source::of(Origin::Root));
-        addresses.clear();
-        for record in self.shared.world.records() {
-            // The stack of a mutator that is inside `enter` may be changing; leaving it out only
-            // makes the set of reachable objects smaller.
-            record.with_held(|local| {
-                local
-                    .stacks()
-                    .iter()
-                    .for_each(|stack| addresses.extend(stack.live_words()));
-            });
+        self.push_all(stack_words, Source::of(Origin::Stack));
+        while let Some(step) = self.stack.pop() {
+            self.visit(step);
         }
-        self.push_all(&addresses, Source::of(Origin::Stack));
+        self.report.ledger_balanced =
+            self.expect != Expect::Allocated || self.shared.space.ledger().is_balanced();
+        self.report
     }
 
     fn push_all(&mut self, addresses: &[usize], source: Source) {
@@ -143,12 +156,36 @@ impl<'a> Verifier<'a> {
             holder: Some(step.address),
             call_site: None,
         };
+        self.follow_ephemerons(step.address, source);
+        self.scan(step.address, span, source);
+    }
+
+    /// An ephemeron leads to its value once its key is seen.
+    fn follow_ephemerons(&mut self, address: usize, source: Source) {
+        self.stack
+            .extend(self.waiting.remove(&address).unwrap_or_default());
+        let Some((key, value)) = ephemeron::entry_at(self.shared, address) else {
+            return;
+        };
+        let step = Step {
+            address: value,
+            source,
+        };
+        if self.has_seen(key) {
+            self.stack.push(step);
+        } else {
+            self.waiting.entry(key).or_default().push(step);
+        }
+    }
+
+    /// Queues what an object leads to.
+    fn scan(&mut self, address: usize, span: &Span, source: Source) {
         let mut from = 0;
         loop {
             let scanned = scan::scan(
                 &self.shared.types,
                 span,
-                step.address,
+                address,
                 from,
                 Trust::Sealed,
                 &mut self.children,
@@ -162,23 +199,32 @@ impl<'a> Verifier<'a> {
                 Scanned::Whole => return,
                 Scanned::NoDescriptor => {
                     self.report.objects_undescribed += 1;
-                    return self
-                        .shared
-                        .refuse_descriptor(step.address, span.type_index());
+                    return self.shared.refuse_descriptor(address, span.type_index());
                 }
             }
         }
     }
 
+    /// Whether the object was visited before.
+    fn has_seen(&self, address: usize) -> bool {
+        self.granule(address)
+            .and_then(|granule| self.seen.get(granule).map(|seen| *seen))
+            .unwrap_or(false)
+    }
+
     /// Whether the object was visited before; remembers it.
     fn is_seen(&mut self, address: usize) -> bool {
-        let Some(offset) = self.shared.space.offset_of(address) else {
+        let Some(granule) = self.granule(address) else {
             return true;
         };
-        let granule = offset as usize / GRANULE_BYTES;
         if granule >= self.seen.len() {
             self.seen.resize((granule + 1).next_power_of_two(), false);
         }
         self.seen.replace(granule, true)
+    }
+
+    fn granule(&self, address: usize) -> Option<usize> {
+        let offset = self.shared.space.offset_of(address)?;
+        Some(offset as usize / GRANULE_BYTES)
     }
 }

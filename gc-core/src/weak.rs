@@ -3,8 +3,11 @@
 //! A weak reference is a pointer to a cell, an ordinary small object that holds the target's
 //! address without tracing it. Between termination and flip the collector nulls every live cell
 //! whose target is white ([`clear_dead`]), before any slot can be reused, so a cell never leads to
-//! a later object. An upgrade makes a white object reachable again, so it is a barrier: while
-//! marking runs it shades, and after termination it refuses what is not marked.
+//! a later object. Mutators run all the while: they read cells, and allocate new ones. An upgrade
+//! makes a white object reachable again, so it is a barrier: while marking runs it shades, and after
+//! termination it refuses what is not marked (scope.rs).
+//!
+//! Invariant: a cell's target changes once at most, to zero, and the collector alone changes it.
 #![allow(unsafe_code)]
 
 use core::fmt;
@@ -13,7 +16,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use gc_sweep::{ClassId, Colour};
 
-use crate::gc::{Brand, Gc};
+use crate::gc::Gc;
 use crate::object::{Object, slot_pointer};
 use crate::shared::Shared;
 use crate::trace::{Trace, Tracer};
@@ -32,7 +35,12 @@ impl WeakCell {
     }
 
     /// The target's address, or zero.
+    ///
+    /// In `Clear` an upgrade reads the target, then its state byte, then the target again: still
+    /// the same, it was not nulled before the byte was read.
     pub(crate) fn target(&self) -> usize {
+        // Acquire pairs with the Release of `clear_dead`, and keeps this load before those that
+        // follow it.
         self.target.load(Ordering::Acquire)
     }
 }
@@ -45,32 +53,59 @@ unsafe impl Trace for WeakCell {
     fn trace(&self, _tracer: &mut Tracer<'_>) {}
 }
 
-/// Nulls every live weak cell whose target is about to be swept. Called between termination and
-/// flip, by the collector, with no upgrade in progress.
-pub(crate) fn clear_dead(shared: &Shared, class: ClassId, colour: Colour) {
+/// Calls `visit` with the address of each object of `class` that has `colour`, while mutators go on
+/// allocating. The collector calls it when nothing is being swept.
+///
+/// It sees published objects only: [`for_each_object_of`](gc_sweep::Space::for_each_object_of) loads
+/// each state byte with Acquire, which pairs with the Release of the byte's publication, so the
+/// object's fields are written. The class is read again after the byte, because a span may be cut
+/// for another class between the walk's look at the span and its look at the byte; the publication
+/// then makes the new class visible too.
+pub(crate) fn for_each_live(
+    shared: &Shared,
+    class: ClassId,
+    colour: Colour,
+    visit: &mut dyn FnMut(usize),
+) {
     shared
         .space
-        .for_each_object_of(class, &mut |address, _, byte| {
-            if byte.colour() != Some(colour) {
-                return;
-            }
-            // SAFETY: the class holds weak cells only, and the byte says that one stands here.
-            let cell = unsafe { slot_pointer(address).cast::<WeakCell>().as_ref() };
-            let target = cell.target.load(Ordering::Relaxed);
-            if target != 0 && shared.state(target).colour() != Some(colour) {
-                // Release pairs with the Acquire of `target`.
-                cell.target.store(0, Ordering::Release);
+        .for_each_object_of(class, &mut |address, span, byte| {
+            if byte.has_colour(colour) && span.class_index() as usize == class.index() {
+                visit(address);
             }
         });
+}
+
+/// Nulls every live weak cell whose target is about to be swept. Called between termination and
+/// flip, by the collector.
+///
+/// Cells that mutators allocate meanwhile need nothing: their targets are held by mutators that are
+/// black, so they are marked. Whether the walk comes by them does not matter.
+pub(crate) fn clear_dead(shared: &Shared, class: ClassId, colour: Colour) {
+    for_each_live(shared, class, colour, &mut |address| {
+        // SAFETY: the class holds weak cells only, and `for_each_live` saw one published here.
+        let cell = unsafe { slot_pointer(address).cast::<WeakCell>().as_ref() };
+        // Relaxed: the collector alone changes it, and its birth is visible with the state byte.
+        let target = cell.target.load(Ordering::Relaxed);
+        if target != 0 && !shared.state(target).has_colour(colour) {
+            // Release pairs with the Acquire of `target`.
+            cell.target.store(0, Ordering::Release);
+        }
+    });
 }
 
 /// A reference that does not keep its target alive. Made by [`Scope::downgrade`](crate::Scope::downgrade),
 /// followed by [`Scope::upgrade`](crate::Scope::upgrade); `Copy`, one word, may stand in objects.
 pub struct Weak<'gc, T: ?Sized> {
     cell: Gc<'gc, WeakCell>,
-    brand: Brand<'gc>,
     object: PhantomData<*const T>,
 }
+
+// SAFETY: a weak reference turns into a `Gc` of its target, so its bounds are those of `Gc`; the
+// cell is an atomic, and upgrading takes a scope.
+unsafe impl<T: ?Sized + Send + Sync> Send for Weak<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Weak<'_, T> {}
 
 impl<T: ?Sized> Copy for Weak<'_, T> {}
 
@@ -85,7 +120,6 @@ impl<'gc, T: ?Sized> Weak<'gc, T> {
     pub(crate) fn new(cell: Gc<'gc, WeakCell>) -> Self {
         Weak {
             cell,
-            brand: PhantomData,
             object: PhantomData,
         }
     }

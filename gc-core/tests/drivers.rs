@@ -173,7 +173,7 @@ fn cycles_sweeps_and_violations_are_told_as_events() {
             .unwrap();
         heap.collect().unwrap();
         heap.fault().space().skew_ledger(64);
-        let _reported = heap.ledger();
+        let _reported = heap.ledger().expect("books");
         heap.deliver();
     });
     let targets = listener.0.lock().unwrap();
@@ -213,7 +213,7 @@ fn the_nth_refusal_of_the_system_is_an_error_and_nothing_more() {
             if let Ok(heap) = &built {
                 // Whatever was refused, the heap serves again once the system does.
                 assert!(fill(heap).is_ok());
-                assert_eq!(heap.ledger().imbalance(), None);
+                assert_eq!(heap.ledger().expect("books").imbalance(), None);
                 assert_eq!(heap.health().total(), heap.health().count(Check::OsCall));
             }
             if !was_reached {

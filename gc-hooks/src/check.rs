@@ -51,7 +51,8 @@ macro_rules! register {
             }
 
             /// What a failure says in its first line. Where Go throws on the same fault, this is
-            /// Go's wording, so that a search for the line finds what others learnt about it.
+            /// Go's wording, and where Go only hangs or says nothing, another runtime's, so that a
+            /// search for the line finds what others learnt about it.
             #[must_use]
             pub const fn message(self) -> &'static str {
                 match self {
@@ -108,6 +109,10 @@ register! {
     HookReentered, "hook-reentered", World, "violation hook entered the heap that called it";
     /// The operating system refused a call that can be done without.
     OsCall, "os-call", World, "operating system refused a call";
+    /// A mutator has not answered a handshake within the deadline: it stays inside.
+    SafepointStalled, "safepoint-stalled", World, "timeout detected: mutator did not reach the safepoint";
+    /// A child of `fork` uses a heap whose collector threads and other mutators stayed in the parent.
+    Forked, "forked", World, "heap used on child side of fork";
 }
 
 impl Check {
@@ -238,7 +243,9 @@ mod tests {
                 "drop-panicked",
                 "hook-panicked",
                 "hook-reentered",
-                "os-call"
+                "os-call",
+                "safepoint-stalled",
+                "forked"
             ]
         );
     }

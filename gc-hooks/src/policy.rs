@@ -109,20 +109,23 @@ pub struct Policy {
 
 impl Policy {
     /// A broken invariant ends the process, as a collector without hooks does. What the world does
-    /// to the heap turns its health; a refused call to the operating system is counted. The
-    /// default.
+    /// to the heap turns its health; a refused call to the operating system and a stalled mutator
+    /// are counted, for either may pass and health never turns back. The default.
     pub const ABORT: Policy = Policy::from_table({
         let mut table = Self::by_kind(Response::Abort, Response::MarkUnhealthy);
         table[Check::OsCall.index()] = Response::Count;
+        table[Check::SafepointStalled.index()] = Response::Count;
         table
     });
 
-    /// A broken invariant turns the heap's health, and so do a misbehaving hook and a full
-    /// quarantine. A panicking destructor and a refused call to the operating system are counted.
+    /// A broken invariant turns the heap's health, and so do a misbehaving hook, a full quarantine
+    /// and a use in a forked child. A panicking destructor, a refused call to the operating system
+    /// and a stalled mutator are counted.
     pub const MARK_UNHEALTHY: Policy = Policy::from_table({
         let mut table = [Response::MarkUnhealthy; Check::COUNT];
         table[Check::DropPanicked.index()] = Response::Count;
         table[Check::OsCall.index()] = Response::Count;
+        table[Check::SafepointStalled.index()] = Response::Count;
         table
     });
 
@@ -294,7 +297,10 @@ mod tests {
             let is_abort = policy.response(check) == Response::Abort;
             assert_eq!(is_abort, check.kind() == CheckKind::Invariant, "{check}");
         }
-        assert_eq!(checks_with(&policy, Response::Count), ["os-call"]);
+        assert_eq!(
+            checks_with(&policy, Response::Count),
+            ["os-call", "safepoint-stalled"]
+        );
     }
 
     #[test]
@@ -302,11 +308,11 @@ mod tests {
         let policy = Policy::MARK_UNHEALTHY;
         assert_eq!(
             checks_with(&policy, Response::Count),
-            ["drop-panicked", "os-call"]
+            ["drop-panicked", "os-call", "safepoint-stalled"]
         );
         assert_eq!(
             checks_with(&policy, Response::MarkUnhealthy).len(),
-            Check::COUNT - 2
+            Check::COUNT - 3
         );
     }
 

@@ -32,7 +32,15 @@ impl Ground {
             withdrawn_unused = scan::tally(unused, colour).quarantined;
         }
         let allocated = span.handed_out();
+        let is_first = span.end_youth();
         let mut tally = scan::tally(used, colour);
+        if is_first && tally == Tally::default() {
+            // A large object is written by its mutator, for as long as that takes, and published then.
+            return Ok(Tally {
+                objects: allocated,
+                ..tally
+            });
+        }
         if tally.objects != allocated {
             self.clear_misplaced(span, used);
             tally = scan::tally(used, colour);

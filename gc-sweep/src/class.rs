@@ -3,13 +3,17 @@
 //! A class is one type at one slot size. Classes are registered by the heap at the first allocation of their kind, from
 //! any thread, and live as long as the space. Allocation slow paths and the sweep move spans between the lists.
 //!
-//! Invariant: `due` = spans of older epochs in the lists + spans being swept.
+//! Invariant: `due` = spans of older epochs, in the lists or in somebody's hands, + spans being swept; while a flip goes
+//! on, one more. It falls to 0 once, when the last span is where it belongs, and rises in a flip alone. `due_with_drop`
+//! never exceeds it: it rises after it and falls before it.
 //!
 //! Lock order: the register of classes, then one class, then nothing. Deliberately absent: state bytes, counts of
 //! objects, the page heap.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
+
+use gc_hooks::sync::{Mutex, MutexGuard, RwLock, point};
 
 use crate::lists::Lists;
 use crate::size_class::SizeClass;
@@ -138,20 +142,27 @@ impl ClassTable {
         look(&self.classes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes every span due.
-    pub(crate) fn flip(&self, table: &SpanTable) {
-        let (mut due, mut due_with_drop) = (0, 0);
+    /// Makes every span due. What an earlier flip made due is due once.
+    pub(crate) fn flip(&self, table: &SpanTable, generation: u32) {
+        self.cursor.store(0, Ordering::Relaxed);
+        // Release pairs with the Acquire of `due_without_drop`.
+        self.due_with_drop.store(0, Ordering::Release);
+        // The flip itself counts as one, so that nobody finds 0 before all classes are counted. Release pairs with the
+        // Acquire of `due`.
+        self.due.store(1, Ordering::Release);
         self.read(|classes| {
             for class in classes {
-                let spans = class.lists().flip(table);
-                due += spans;
-                due_with_drop += if class.needs_drop() { spans } else { 0 };
+                // Counted under the lock: once it is free, allocation may sweep a span of the class and count it off.
+                let mut lists = class.lists();
+                let spans = lists.flip(table, generation);
+                // Release pairs with the Acquire of `due`, and for the second with that of `due_without_drop`.
+                self.due.fetch_add(spans, Ordering::AcqRel);
+                if class.needs_drop() {
+                    self.due_with_drop.fetch_add(spans, Ordering::AcqRel);
+                }
             }
         });
-        // Release pairs with the Acquire of `due`.
-        self.due_with_drop.store(due_with_drop, Ordering::Release);
-        self.due.store(due, Ordering::Release);
-        self.cursor.store(0, Ordering::Relaxed);
+        self.one_less(&self.due);
     }
 
     /// Spans that this cycle has yet to sweep.
@@ -162,30 +173,36 @@ impl ClassTable {
 
     /// Of these, the spans of classes without drop glue.
     pub(crate) fn due_without_drop(&self) -> usize {
-        self.due()
-            .saturating_sub(self.due_with_drop.load(Ordering::Acquire))
+        // In this order the answer may be too high, never too low. Acquire pairs with the Release of `visited`.
+        let due = self.due();
+        due.saturating_sub(self.due_with_drop.load(Ordering::Acquire))
     }
 
-    /// One due span was swept, or will not be.
+    /// One due span was swept and is where it belongs, or ended.
     pub(crate) fn visited(&self, class: &Class) {
-        let one_less = |due: usize| due.checked_sub(1);
+        point();
         if class.needs_drop() {
-            let _ = self
-                .due_with_drop
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+            self.one_less(&self.due_with_drop);
         }
-        // Release pairs with the Acquire of `due`. Nothing to take away means a damaged list: the count stays at 0.
-        let _ = self
-            .due
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        self.one_less(&self.due);
+    }
+
+    fn one_less(&self, due: &AtomicUsize) {
+        // AcqRel: Release pairs with the Acquire of `due` and of `due_without_drop`, Acquire with the Release of the
+        // visits before, so that the last one passes all of them on. Nothing to take away means a damaged list: the
+        // count stays at 0.
+        let _ = due.fetch_update(Ordering::AcqRel, Ordering::Acquire, |due| {
+            due.checked_sub(1)
+        });
     }
 
     /// One more span is due.
     #[cfg(feature = "fault-inject")]
     pub(crate) fn add_due(&self, class: &Class) {
+        // As in `flip`.
+        self.due.fetch_add(1, Ordering::AcqRel);
         self.due_with_drop
             .fetch_add(usize::from(class.needs_drop()), Ordering::AcqRel);
-        self.due.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Claims the next due span of the classes that `admits` names, going round them once. Found and claimed under one
@@ -242,7 +259,9 @@ mod tests {
         let span = table.record(first_page).unwrap();
         span.cut(shape, 1);
         table.enter(first_page, 1);
-        class.lists().put(table, span, Listed::Partial);
+        let mut lists = class.lists();
+        lists.add_span(span);
+        lists.put(table, span, Listed::Partial);
     }
 
     #[test]
@@ -256,7 +275,7 @@ mod tests {
         for (page, class) in [(0, &dropping), (1, &plain), (2, &dropping), (3, &plain)] {
             add_span(&table, class, page);
         }
-        classes.flip(&table);
+        classes.flip(&table, 2);
         assert_eq!((classes.due(), classes.due_without_drop()), (4, 2));
         let mut found = Vec::new();
         while let Some((class, span, claim)) =

@@ -8,7 +8,8 @@
 //!
 //! Deliberately absent: the checks themselves.
 
-use std::sync::atomic::Ordering;
+use std::ptr;
+use std::sync::Arc;
 
 use gc_hooks::Check;
 
@@ -16,11 +17,13 @@ use crate::class::Class;
 use crate::colour::StateByte;
 use crate::ground::{Ground, is_slot_start};
 use crate::link::Listed;
+use crate::lists::Lists;
 use crate::quarantine::Crossing;
 use crate::scan;
 use crate::size_class::GRANULE_BYTES;
 use crate::span::Span;
 use crate::span_state::{SpanState, SpanWord};
+use crate::state_cell;
 
 /// How a wish to withdraw a span ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +51,7 @@ pub(crate) enum Moment {
 impl Ground {
     /// Withdraws a span that the caller holds, or that stands in a list where nobody else reaches for it.
     pub(crate) fn withdraw(&self, class: &Class, span: &Span, moment: Moment) {
-        let (cycle, colour) = self.turn.get();
+        let colour = self.turn.get().1;
         let bytes = self.bytes(span);
         if moment == Moment::InSweep {
             scan::recolour(bytes, colour);
@@ -58,41 +61,61 @@ impl Ground {
         {
             let mut lists = class.lists();
             lists.remove(&self.spans, span);
-            span.withdraw(cycle);
+            span.withdraw(lists.generation_of(span));
             lists.put(&self.spans, span, Listed::Quarantined);
         }
         self.gauge.add_span();
         self.look_at_gauge();
     }
 
+    /// Calls `act` with the span of an address, under the lock of its class: nobody claims the span, ends its lease or
+    /// moves it between lists meanwhile. `None` when no span covers the address.
+    fn with_span_at<R>(
+        &self,
+        address: usize,
+        act: impl FnOnce(&Arc<Class>, &Span, &mut Lists) -> R,
+    ) -> Option<R> {
+        let span = self.spans.span_of(address)?;
+        let class = self.classes.of(span)?;
+        let mut lists = class.lists();
+        // Until the lock was had, the span may have ended, and its record may have begun anew.
+        let is_same = self
+            .spans
+            .span_of(address)
+            .is_some_and(|now| ptr::eq(now, span))
+            && span.class_index() == class.id().number()
+            && span.state() != Some(SpanState::Free);
+        is_same.then(|| act(&class, span, &mut lists))
+    }
+
     /// Withdraws the span of an address at the wish of someone who holds nothing.
     pub(crate) fn withdraw_span_of(&self, address: usize) -> Withdrawal {
-        let Some(span) = self.spans.span_of(address) else {
-            return Withdrawal::NoSpan;
-        };
-        let Some(class) = self.classes.of(span) else {
-            return Withdrawal::NoSpan;
-        };
-        let was_due = {
-            let mut lists = class.lists();
-            match lists.standing(span) {
-                Listed::Quarantined => return Withdrawal::Already,
-                Listed::Leased | Listed::Nowhere => {
-                    span.set_withdrawal_due();
-                    return Withdrawal::Deferred;
-                }
-                Listed::Partial | Listed::Full | Listed::Unswept => lists.remove(&self.spans, span),
+        let taken = self.with_span_at(address, |class, span, lists| match lists.standing(span) {
+            Listed::Quarantined => Err(Withdrawal::Already),
+            Listed::Leased | Listed::Nowhere => {
+                span.set_withdrawal_due();
+                Err(Withdrawal::Deferred)
             }
+            Listed::Partial | Listed::Full | Listed::Unswept => Ok((
+                Arc::clone(class),
+                span.first_page(),
+                lists.remove(&self.spans, span),
+            )),
+        });
+        let (class, first_page, was_due) = match taken {
+            Some(Ok(taken)) => taken,
+            Some(Err(answer)) => return answer,
+            None => return Withdrawal::NoSpan,
         };
-        self.withdraw(
-            &class,
-            span,
-            if was_due {
-                Moment::InSweep
-            } else {
-                Moment::Outside
-            },
-        );
+        let Some(span) = self.spans.record(first_page) else {
+            return Withdrawal::NoSpan;
+        };
+        let moment = if was_due {
+            Moment::InSweep
+        } else {
+            Moment::Outside
+        };
+        self.withdraw(&class, span, moment);
         if was_due {
             self.classes.visited(&class);
         }
@@ -102,55 +125,59 @@ impl Ground {
     /// Withdraws a free slot, or pins an object: it stays an object and is never freed. False when the address is not
     /// that of a slot, or the slot is withdrawn already, or its span is in somebody's hands who may be about to use it.
     pub(crate) fn withdraw_slot_at(&self, address: usize) -> bool {
-        let Some(span) = self.spans.span_of(address) else {
-            return false;
-        };
-        let granule = address.wrapping_sub(span.base(self.base())) / GRANULE_BYTES;
-        let Some(class) = self
-            .classes
-            .of(span)
-            .filter(|_| is_slot_start(span, granule))
-        else {
-            return false;
-        };
-        let withdrawn = {
-            // Nobody claims the span or ends its lease while this is held.
-            let _lists = class.lists();
-            self.exchange_for_withdrawn(span, address)
-        };
-        match withdrawn {
-            Some(state) if state.is_object() => self.book_withdrawn_object(span),
-            Some(_) => self.book_withdrawn_slot(span),
-            None => return false,
+        let is_done = self.with_span_at(address, |_, span, lists| {
+            let granule = address.wrapping_sub(span.base(self.base())) / GRANULE_BYTES;
+            // In no list, it is in the hands of someone who counts on its counts.
+            let may_be = is_slot_start(span, granule) && lists.standing(span) != Listed::Nowhere;
+            let withdrawn = may_be
+                .then(|| self.exchange_for_withdrawn(span, address))
+                .flatten();
+            // Booked under the lock: whoever takes the span next compares books and counts.
+            match withdrawn {
+                Some(state) if state.is_object() => self.count_withdrawn_object(span),
+                Some(_) => self.count_withdrawn_slot(span),
+                None => return false,
+            }
+            true
+        });
+        if is_done == Some(true) {
+            self.look_at_gauge();
         }
-        true
+        is_done == Some(true)
     }
 
     /// Withdraws the slot in its state byte and in the count of the span. The answer is the state before.
     fn exchange_for_withdrawn(&self, span: &Span, address: usize) -> Option<StateByte> {
-        let state = self
-            .states
-            .load(address)
-            .filter(|state| !state.is_quarantined())?;
-        let may_be_taken = match span.state() {
-            Some(SpanState::Swept) => true,
-            // A free slot of it may be in the run, which does not look at the byte again.
-            Some(SpanState::Leased) => state.is_object(),
-            _ => false,
-        };
-        if !may_be_taken
-            || !self
+        let span_state = span.state();
+        let state = loop {
+            let state = self
+                .states
+                .load(address)
+                .filter(|state| !state.is_quarantined())?;
+            let may_be_taken = match span_state {
+                // A large slot that was handed out may not be published yet.
+                Some(SpanState::Swept) => state.is_object() || !span.is_young(),
+                // A free slot of it may be in the run, which does not look at the byte again.
+                Some(SpanState::Leased) => state.is_object(),
+                _ => false,
+            };
+            if !may_be_taken {
+                return None;
+            }
+            // A mark may come first: at most one for each colour.
+            if self
                 .states
                 .exchange(address, state, state.with_quarantine())
-        {
-            return None;
-        }
+            {
+                break state;
+            }
+        };
         if state.is_object() {
             // One less that counts as an object. The lessee may not have booked its birth yet: as for a sweep beside a
             // lease it is kept apart from those handed out.
             span.add_freed_in_lease(1);
         }
-        if span.state() == Some(SpanState::Swept) {
+        if span_state == Some(SpanState::Swept) {
             span.set_alloc_count(span.alloc_count());
         }
         Some(state)
@@ -163,29 +190,35 @@ impl Ground {
             return;
         };
         if is_slot_start(span, granule) {
-            byte.store(StateByte::QUARANTINED.bits(), Ordering::Release);
+            state_cell::set(byte, StateByte::QUARANTINED);
             self.book_withdrawn_slot(span);
         } else {
-            byte.store(StateByte::FREE_FRESH.bits(), Ordering::Release);
+            state_cell::set(byte, StateByte::FREE_FRESH);
         }
     }
 
     /// Books a slot whose byte is withdrawn already, and in which the books know no object.
     pub(crate) fn book_withdrawn_slot(&self, span: &Span) {
-        self.books.slot_withdrawn(span);
         self.count_withdrawn_slot(span);
+        self.look_at_gauge();
     }
 
     /// Books a slot whose byte is withdrawn already, together with the object that the books know in it.
     pub(crate) fn book_withdrawn_object(&self, span: &Span) {
-        self.books.object_withdrawn(span);
-        self.count_withdrawn_slot(span);
+        self.count_withdrawn_object(span);
+        self.look_at_gauge();
     }
 
     fn count_withdrawn_slot(&self, span: &Span) {
+        self.books.slot_withdrawn(span);
         span.add_quarantined_slot();
         self.gauge.add_slot();
-        self.look_at_gauge();
+    }
+
+    fn count_withdrawn_object(&self, span: &Span) {
+        self.books.object_withdrawn(span);
+        span.add_quarantined_slot();
+        self.gauge.add_slot();
     }
 
     fn look_at_gauge(&self) {

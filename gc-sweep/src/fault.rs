@@ -6,11 +6,10 @@
 //!
 //! Deliberately absent: faults of the operating system, which stand in `os::fault`, and any repair.
 
-use std::sync::atomic::Ordering;
-
 use crate::colour::StateByte;
 use crate::ground::Ground;
 use crate::span::Span;
+use crate::state_cell;
 
 /// Access to what is private in a space. Methods that take an address mean the span that covers it and answer `None`,
 /// or do nothing and answer `false`, when there is none.
@@ -31,8 +30,7 @@ impl<'a> Fault<'a> {
     /// Writes the state byte of the granule at an address.
     pub fn set_state_byte(&self, address: usize, state: StateByte) -> bool {
         let byte = self.ground.states.byte(address);
-        byte.map(|byte| byte.store(state.bits(), Ordering::Release))
-            .is_some()
+        byte.map(|byte| state_cell::set(byte, state)).is_some()
     }
 
     /// Adds to the allocation count of a span, wrapping as a stray store would.

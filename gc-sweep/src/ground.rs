@@ -11,8 +11,9 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
+use gc_hooks::sync::{Mutex, MutexGuard};
 use gc_hooks::{Address, Check, Hooks, Phase, Violation};
 
 use crate::class::ClassTable;
@@ -83,6 +84,7 @@ impl Turn {
     }
 
     fn load(&self) -> u64 {
+        // Acquire pairs with the Release of `set`.
         self.0.load(Ordering::Acquire)
     }
 

@@ -12,11 +12,12 @@
 //! |---|---|
 //! | [`error`] | what the world may refuse |
 //! | [`colour`] | the meaning of a state byte |
+//! | `atom`, `state_cell` | the accesses to a state byte, and their orders |
 //! | [`size_class`] | the sizes of slots; granule, page, chunk |
 //! | [`os`] | address space and memory |
 //! | [`table`] | side tables without locks; the state byte of every granule |
 //! | [`page_heap`] | which pages are free |
-//! | `span_state`, `link`, `span` | the record of a span, and every change of its state |
+//! | `span_state`, `link`, `span_word`, `span` | the record of a span, and every change of its state |
 //! | `spans` | from an address to its span |
 //! | `lists`, `class` | the classes, and the lists that their spans stand in |
 //! | `words`, `scan` | walks over the state bytes of a span |
@@ -50,6 +51,10 @@ pub mod error;
 
 pub mod colour;
 
+mod atom;
+
+mod state_cell;
+
 pub mod size_class;
 
 pub mod os;
@@ -61,6 +66,8 @@ pub mod page_heap;
 mod span_state;
 
 mod link;
+
+mod span_word;
 
 mod span;
 
@@ -112,7 +119,7 @@ pub use crate::contain::Withdrawal;
 pub use crate::error::{AllocError, OsCall, OsError, PageFreeError, SpaceError};
 pub use crate::found::{Found, Place};
 pub use crate::ledger::{BookTotals, Ledger, Usage};
-pub use crate::os::Reservation;
+pub use crate::os::{ForkMark, Reservation};
 pub use crate::page_heap::{PageHeap, PageHeapConfig, PageUsage, Released};
 pub use crate::size_class::{
     ALIGN_BYTES_MAX, CHUNK_BYTES, CHUNK_PAGES, GRANULE_BYTES, PAGE_BYTES, SizeClass,

@@ -10,7 +10,7 @@
 //!
 //! A flip takes constant time: it joins `partial` and `full` to `unswept` and advances the epoch. A record keeps the
 //! list it was put in and the epoch; with an older epoch it is due, and a record of `partial` or `full` stands in
-//! `unswept`. The state word of the span says the same on its own account, and where the two differ the word was
+//! `unswept`. A span that was in somebody's hands at the flip is due like the others, and is put where due ones stand. The state word of the span says the same on its own account, and where the two differ the word was
 //! damaged: hence lists never depend on words.
 //!
 //! Order is first in, first out everywhere and follows from the program alone: no hashing, no addresses.
@@ -41,6 +41,12 @@ impl List {
         }
         self.last = Some(page);
         self.spans += 1;
+    }
+
+    fn push_front(&mut self, table: &SpanTable, span: &Span) {
+        let mut rest = std::mem::take(self);
+        self.push_back(table, span);
+        self.append(table, &mut rest);
     }
 
     fn remove(&mut self, table: &SpanTable, span: &Span) {
@@ -92,6 +98,8 @@ pub(crate) struct Lists {
     quarantined: List,
     /// Counts flips. A record that carries another number is due.
     epoch: u8,
+    /// Cycle of the last flip. A span cut since then counts as swept in it.
+    generation: u32,
     /// Spans of the class, wherever they are. The length of the next one follows from it.
     spans: u32,
 }
@@ -116,15 +124,33 @@ impl Lists {
         }
     }
 
-    fn is_due(&self, span: &Span) -> bool {
+    /// The span is not swept for the last flip, nor taken to be.
+    pub(crate) fn is_due(&self, span: &Span) -> bool {
         span.link().epoch() != self.epoch
     }
 
-    /// Puts a span, which is in no list, at the end of one; it is not due there.
+    /// Puts a span, which is in no list, at the end of one. If a flip came while it was on its way, it is put where it is
+    /// found as due.
     pub(crate) fn put(&mut self, table: &SpanTable, span: &Span, listed: Listed) {
+        if self.is_due(span) {
+            return self.put_due(table, span, listed);
+        }
         span.link().set_listed(listed, self.epoch);
         if let Some(list) = self.list(listed) {
             list.push_back(table, span);
+        }
+    }
+
+    fn put_due(&mut self, table: &SpanTable, span: &Span, listed: Listed) {
+        match listed {
+            Listed::Nowhere => {}
+            Listed::Partial | Listed::Full | Listed::Unswept => self.put_unswept(table, span),
+            Listed::Leased | Listed::Quarantined => {
+                span.link().set_listed(listed, self.epoch.wrapping_sub(1));
+                if let Some(list) = self.list(listed) {
+                    list.push_front(table, span);
+                }
+            }
         }
     }
 
@@ -135,15 +161,17 @@ impl Lists {
         self.unswept.push_back(table, span);
     }
 
-    /// Takes a span out of its list, if it is in one, and says whether it was due there.
+    /// Takes a span out of its list, if it is in one, and says whether it was due there. If it was, the caller sees to
+    /// its sweep.
     pub(crate) fn remove(&mut self, table: &SpanTable, span: &Span) -> bool {
         let standing = self.standing(span);
         let was_due = self.is_due(span);
-        if let Some(list) = self.list(standing) {
-            list.remove(table, span);
-        }
+        let Some(list) = self.list(standing) else {
+            return false;
+        };
+        list.remove(table, span);
         span.link().set_listed(Listed::Nowhere, self.epoch);
-        standing != Listed::Nowhere && was_due
+        was_due
     }
 
     /// Takes the first swept span with free slots.
@@ -195,22 +223,36 @@ impl Lists {
         }
     }
 
-    /// Makes every span due and returns how many there are in the lists.
-    pub(crate) fn flip(&mut self, table: &SpanTable) -> usize {
+    /// Makes every span due, also those on their way between lists, and returns how many there are.
+    pub(crate) fn flip(&mut self, table: &SpanTable, generation: u32) -> usize {
         self.epoch = self.epoch.wrapping_add(1);
+        self.generation = generation;
         self.unswept.append(table, &mut self.partial);
         self.unswept.append(table, &mut self.full);
-        (self.unswept.spans + self.leased.spans + self.quarantined.spans) as usize
+        self.spans as usize
+    }
+
+    /// The generation of a span cut now.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// A generation for the word of a span that says whether it is due, as its place does.
+    pub(crate) fn generation_of(&self, span: &Span) -> u32 {
+        self.generation.wrapping_sub(self.is_due(span).into())
     }
 
     pub(crate) fn spans(&self) -> u32 {
         self.spans
     }
 
-    pub(crate) fn add_span(&mut self) {
+    /// Takes a new span in. It is on its way to a list, and not due.
+    pub(crate) fn add_span(&mut self, span: &Span) {
+        span.link().set_listed(Listed::Nowhere, self.epoch);
         self.spans += 1;
     }
 
+    /// Forgets a span that is in no list.
     pub(crate) fn remove_span(&mut self) {
         self.spans = self.spans.saturating_sub(1);
     }
@@ -296,13 +338,16 @@ mod tests {
             Listed::Quarantined,
         ];
         for (page, listed) in (0..).zip(places) {
+            lists.add_span(span(page));
             lists.put(&table, span(page), listed);
         }
         assert!(lists.next_due(&table).is_none());
-        assert_eq!(lists.flip(&table), 5);
+        assert_eq!(lists.flip(&table, 2), 5);
         assert_eq!(lists.standing(span(1)), Listed::Unswept);
-        lists.put(&table, span(9), Listed::Leased);
-        lists.put(&table, span(10), Listed::Partial);
+        for (page, listed) in [(9, Listed::Leased), (10, Listed::Partial)] {
+            lists.add_span(span(page));
+            lists.put(&table, span(page), listed);
+        }
         let found: Vec<u32> = std::iter::from_fn(|| lists.next_due(&table))
             .map(Span::first_page)
             .collect();
@@ -312,13 +357,47 @@ mod tests {
     }
 
     #[test]
+    fn a_span_in_hand_at_a_flip_is_found_as_due_wherever_it_is_put() {
+        let table = table();
+        let span = |page| table.record(page).unwrap();
+        let mut lists = Lists::default();
+        for page in 0..6 {
+            lists.add_span(span(page));
+        }
+        lists.put(&table, span(5), Listed::Partial);
+        assert_eq!(lists.take_partial(&table).unwrap().first_page(), 5);
+        assert_eq!(lists.flip(&table, 2), 6);
+        lists.add_span(span(6));
+        lists.put(&table, span(6), Listed::Leased);
+        let places = [
+            Listed::Partial,
+            Listed::Full,
+            Listed::Leased,
+            Listed::Leased,
+        ];
+        for (page, listed) in (0..).zip(places) {
+            assert_eq!(lists.generation_of(span(page)), 1);
+            lists.put(&table, span(page), listed);
+        }
+        lists.put(&table, span(4), Listed::Quarantined);
+        lists.put(&table, span(5), Listed::Partial);
+        let found: Vec<u32> = std::iter::from_fn(|| lists.next_due(&table))
+            .map(Span::first_page)
+            .collect();
+        assert_eq!(found, [0, 1, 5, 3, 2, 4]);
+        assert_eq!(pages(&lists.leased, &table), [6, 3, 2]);
+        assert_eq!(lists.generation_of(span(3)), 2);
+    }
+
+    #[test]
     fn a_span_is_taken_out_of_whichever_list_it_stands_in() {
         let table = table();
         let span = |page| table.record(page).unwrap();
         let mut lists = Lists::default();
         lists.put(&table, span(0), Listed::Partial);
         lists.put(&table, span(1), Listed::Partial);
-        lists.flip(&table);
+        lists.flip(&table, 2);
+        lists.add_span(span(2));
         lists.put(&table, span(2), Listed::Partial);
         assert!(lists.remove(&table, span(0)), "due among the unswept");
         assert!(!lists.remove(&table, span(2)), "not due");

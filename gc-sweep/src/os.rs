@@ -2,7 +2,8 @@
 //!
 //! Owns `Reservation`, the one contiguous piece of address space in which all objects lie, and `Mapped`, the zeroed
 //! mappings of the side tables. A space makes both at its birth and drops them at its end; the page heap's commit and
-//! release callbacks come here in between, from whichever thread holds the page heap.
+//! release callbacks come here in between, from whichever thread holds the page heap. `fork` below has the mark that
+//! tells a process from its children.
 //!
 //! ```text
 //! mapping          base (2 MiB aligned)                                  base + bytes
@@ -26,6 +27,8 @@
 #[cfg(feature = "fault-inject")]
 pub mod fault;
 
+mod fork;
+
 use std::ffi::c_void;
 use std::fmt;
 use std::ops::Range;
@@ -37,6 +40,8 @@ use rustix::mm::{Advice, MprotectFlags};
 
 use crate::error::{OsCall, OsError};
 use crate::size_class::{CHUNK_BYTES, PAGE_BYTES};
+
+pub use fork::ForkMark;
 
 /// Address space of the heap, committed and released by parts. Dropping it unmaps everything.
 pub struct Reservation {

@@ -14,6 +14,8 @@
 
 use std::sync::Arc;
 
+use gc_hooks::sync::yield_now;
+
 use crate::cache::{Lease, Run};
 use crate::class::{Class, ClassId};
 use crate::contain::Moment;
@@ -31,6 +33,10 @@ use crate::table::FreshSlot;
 /// Spans that one slow path sweeps in search of a free slot before it looks elsewhere. Bounds the pause where most
 /// spans are full.
 const SWEEPS_PER_REFILL_MAX: usize = 8;
+
+/// How often a slow path that has nothing else left to try lets other threads finish the spans they sweep. Bounded, so
+/// that a damaged count keeps nobody here.
+const WAITS_AT_THE_LIMIT: usize = 1000;
 
 /// Spans swept at a time when nothing else is left to try.
 const SWEEPS_AT_THE_LIMIT: usize = 64;
@@ -75,7 +81,7 @@ impl Ground {
     }
 
     /// Moves the run to the next free slots of its span. False when there are none, or no lease.
-    fn next_run(&self, run: &mut Run) -> bool {
+    pub(crate) fn next_run(&self, run: &mut Run) -> bool {
         let Some(span) = run.lease().and_then(|lease| self.spans.record(lease.span)) else {
             return false;
         };
@@ -181,15 +187,19 @@ impl Ground {
     }
 
     fn sweep_all_without_drop(&self) {
-        while self
-            .sweep_step(
+        let mut waits = 0;
+        while self.classes.due_without_drop() > 0 && waits < WAITS_AT_THE_LIMIT {
+            let progress = self.sweep_step(
                 SWEEPS_AT_THE_LIMIT,
                 SweepMode::WithoutDrop,
                 &mut NothingToReap,
-            )
-            .spans_swept
-            > 0
-        {}
+            );
+            // What is left is in the hands of other threads, which run no code of the embedder meanwhile.
+            if progress.spans_swept == 0 {
+                waits += 1;
+                yield_now();
+            }
+        }
     }
 
     // ---- The books of a lease ----
@@ -224,10 +234,10 @@ impl Ground {
         };
         let (was_due, ended) = {
             let mut lists = class.lists();
-            match lists.standing(span) {
-                Listed::Leased => (lists.remove(&self.spans, span), span.retire()),
-                _ => (false, Ended::Quarantined),
+            if lists.standing(span) != Listed::Leased {
+                return;
             }
+            (lists.remove(&self.spans, span), span.retire())
         };
         let moment = if was_due {
             Moment::InSweep
@@ -241,7 +251,9 @@ impl Ground {
             Ended::Swept if was_due => return class.lists().put_unswept(&self.spans, span),
             Ended::Swept => self.place(&class, span),
             Ended::BadState(word) => self.contain_bad_state(&class, span, word, moment),
-            _ => return,
+            // A withdrawn span is not listed as leased.
+            Ended::Quarantined => self.contain_bad_state(&class, span, span.word(), moment),
+            Ended::StillLeased | Ended::HandedOver(_) | Ended::LeftToSweeper => return,
         }
         if was_due {
             self.classes.visited(&class);

@@ -1,16 +1,22 @@
 //! Walks over the state bytes of a span: count, free, recolour, clear.
 //!
-//! The inner loops of the sweep, called by the holder of a claim or of a lease on the bytes of its span. They read eight bytes at a time where they can; the meaning of each is that of [`StateByte`].
+//! The inner loops of the sweep, called by the holder of a claim or of a lease on the bytes of its span. They read eight
+//! bytes at a time and write one at a time: a lessee may publish objects in the free bytes of a word, and a barrier that
+//! runs late may try to mark one of its objects.
 //!
 //! Deliberately absent: slots. A granule inside an object has no colour, so that counting granules counts objects.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU8;
 
 use crate::colour::{Colour, StateByte};
-use crate::words::{BYTES, COLOURS, FLAGS, ONES, coloured_in, count, load, others_in, sum, words};
+use crate::state_cell;
+use crate::words::{
+    BYTES, COLOURS, FLAGS, Word, coloured_in, count, for_each_in, for_each_white, load, load_word,
+    nonzero_in, words,
+};
 
-/// Words whose flags are summed byte by byte before a byte might overflow: 31 times 8 is 248.
-const WORDS_SUMMED_MAX: usize = 31;
+/// Words counted together: the state bytes of four pages.
+const WORDS_COUNTED_MAX: usize = 256;
 
 /// What stands in some state bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,15 +29,6 @@ pub(crate) struct Tally {
     pub(crate) quarantined: u32,
 }
 
-/// Who else writes to the bytes of a walk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Writers {
-    /// Nobody: whole words may be written.
-    None,
-    /// A lessee publishes objects in free bytes: only bytes of objects may be written.
-    Lessee,
-}
-
 impl Tally {
     fn add_byte(&mut self, state: StateByte, current: Colour) {
         if state.is_quarantined() {
@@ -42,35 +39,24 @@ impl Tally {
         }
     }
 
-    /// Counts 31 words at a time. Pinned objects are rare: words with a withdrawn slot among them are counted again,
-    /// byte for byte.
-    fn add_words(&mut self, words: &[AtomicU64], current: Colour) {
-        let same = u64::from(current.number()) * ONES;
-        for part in words.chunks(WORDS_SUMMED_MAX) {
-            let (mut coloured, mut others, mut seen) = (0, 0, 0);
-            for word in part {
-                // Acquire pairs with the Release of `publish` and of the mark.
-                let word = word.load(Ordering::Acquire);
-                coloured += coloured_in(word);
-                others += others_in(word, same);
-                seen |= word;
-            }
-            if seen & FLAGS == 0 {
-                let objects = sum(coloured) >> 3;
-                let live = (part.len() * BYTES) as u32 - (sum(others) >> 3);
-                self.objects += objects;
-                self.whites += objects - live;
-            } else {
+    /// Pinned objects are rare: where a slot is withdrawn, the words near it are counted again, byte for byte.
+    fn add_words(&mut self, words: &[Word], current: Colour) {
+        for part in words.chunks(WORDS_COUNTED_MAX) {
+            let counts = count(part, current);
+            if counts.has_withdrawn {
                 self.add_words_exactly(part, current);
+            } else {
+                self.objects += counts.coloured;
+                self.whites += counts.coloured - counts.same;
             }
         }
     }
 
     #[cold]
-    fn add_words_exactly(&mut self, words: &[AtomicU64], current: Colour) {
+    fn add_words_exactly(&mut self, words: &[Word], current: Colour) {
         for word in words {
-            for bits in word.load(Ordering::Acquire).to_ne_bytes() {
-                self.add_byte(StateByte::from_bits(bits), current);
+            for byte in word {
+                self.add_byte(load(byte), current);
             }
         }
     }
@@ -78,12 +64,12 @@ impl Tally {
 
 /// Counts what stands in the bytes.
 pub(crate) fn tally(bytes: &[AtomicU8], current: Colour) -> Tally {
-    let (head, middle, tail) = words(bytes);
+    let (words, rest) = words(bytes);
     let mut tally = Tally::default();
-    for byte in head.iter().chain(tail) {
+    tally.add_words(words, current);
+    for byte in rest {
         tally.add_byte(load(byte), current);
     }
-    tally.add_words(middle, current);
     tally
 }
 
@@ -92,62 +78,26 @@ pub(crate) fn next_used(bytes: &[AtomicU8], from: usize) -> usize {
     let Some(rest) = bytes.get(from..) else {
         return bytes.len();
     };
-    let used = |byte: &AtomicU8| !load(byte).is_free();
-    let (head, middle, tail) = words(rest);
-    if let Some(index) = head.iter().position(used) {
-        return from + index;
-    }
-    // Acquire pairs with the Release of the sweep that freed the slots.
-    let word = |word: &AtomicU64| word.load(Ordering::Acquire) & (COLOURS | FLAGS) != 0;
-    let whole = middle.iter().position(word).unwrap_or(middle.len());
-    let start = head.len() + whole * BYTES;
+    let (words, _) = words(rest);
+    let is_used = |word: &Word| load_word(word) & (COLOURS | FLAGS) != 0;
+    let start = words.iter().position(is_used).unwrap_or(words.len()) * BYTES;
     let last = rest.get(start..).unwrap_or_default();
-    debug_assert!(last.len() >= tail.len());
-    from + start + last.iter().position(used).unwrap_or(last.len())
+    let used = last.iter().position(|byte| !load(byte).is_free());
+    from + start + used.unwrap_or(last.len())
 }
 
 /// Frees every object that is not pinned and whose colour is not `current`: its byte becomes `freed`. Returns how many.
-pub(crate) fn free_whites(
-    bytes: &[AtomicU8],
-    current: Colour,
-    freed: StateByte,
-    writers: Writers,
-) -> u32 {
-    let (head, middle, tail) = words(bytes);
-    let same = u64::from(current.number()) * ONES;
-    let stamps = u64::from(freed.bits()) * ONES;
-    let mut freed_slots = free_bytes(head, current, freed) + free_bytes(tail, current, freed);
-    for (index, word) in middle.iter().enumerate() {
-        let seen = word.load(Ordering::Acquire);
-        let whites = coloured_in(seen) & others_in(seen, same) & !seen;
-        if whites == 0 {
-            continue;
-        }
-        if writers == Writers::None {
-            let dead = (whites >> 3) * 0xff;
-            // Release pairs with the Acquire of the allocator that finds the slot free: uses of the dead object end
-            // before the slot is written again.
-            word.store((seen & !dead) | (stamps & dead), Ordering::Release);
-            freed_slots += count(whites);
-        } else {
-            let start = head.len() + index * BYTES;
-            freed_slots += free_bytes(
-                bytes.get(start..start + BYTES).unwrap_or_default(),
-                current,
-                freed,
-            );
-        }
-    }
-    freed_slots
-}
-
-fn free_bytes(bytes: &[AtomicU8], current: Colour, freed: StateByte) -> u32 {
+pub(crate) fn free_whites(bytes: &[AtomicU8], current: Colour, freed: StateByte) -> u32 {
+    let (words, rest) = words(bytes);
     let mut count = 0;
-    for byte in bytes {
+    for_each_white(words, current, |byte| {
+        state_cell::free(byte, freed);
+        count += 1;
+    });
+    for byte in rest {
         let state = load(byte);
         if state.is_object() && !state.is_quarantined() && !state.has_colour(current) {
-            // Release pairs with the Acquire of the allocator that finds the slot free.
-            byte.store(freed.bits(), Ordering::Release);
+            state_cell::free(byte, freed);
             count += 1;
         }
     }
@@ -160,7 +110,6 @@ pub(crate) fn for_each_object(
     bytes: &[AtomicU8],
     mut visit: impl FnMut(usize, &AtomicU8, StateByte),
 ) {
-    let (head, middle, _) = words(bytes);
     let mut one = |index: usize| {
         let byte = bytes.get(index);
         if let Some((byte, state)) = byte.map(|byte| (byte, load(byte)))
@@ -169,25 +118,22 @@ pub(crate) fn for_each_object(
             visit(index, byte, state);
         }
     };
-    (0..head.len()).for_each(&mut one);
-    for (index, word) in middle.iter().enumerate() {
-        let start = head.len() + index * BYTES;
-        // Little end first, so that the lowest flag is that of the first byte.
-        let mut flags = coloured_in(word.load(Ordering::Acquire).to_le());
+    let (words, rest) = words(bytes);
+    for (index, word) in words.iter().enumerate() {
+        let mut flags = coloured_in(load_word(word));
         while flags != 0 {
-            one(start + flags.trailing_zeros() as usize / 8);
+            one(index * BYTES + flags.trailing_zeros() as usize / 8);
             flags &= flags - 1;
         }
     }
-    (head.len() + middle.len() * BYTES..bytes.len()).for_each(&mut one);
+    (bytes.len() - rest.len()..bytes.len()).for_each(&mut one);
 }
 
 /// Gives every object, pinned ones too, the colour.
 pub(crate) fn recolour(bytes: &[AtomicU8], colour: Colour) {
     for_each_object(bytes, |_, byte, state| {
         if !state.has_colour(colour) {
-            // Release passes on what the mark's or publisher's Release published.
-            byte.store(state.with_colour(colour).bits(), Ordering::Release);
+            state_cell::set(byte, state.with_colour(colour));
         }
     });
 }
@@ -196,7 +142,7 @@ pub(crate) fn recolour(bytes: &[AtomicU8], colour: Colour) {
 pub(crate) fn recolour_pinned(bytes: &[AtomicU8], colour: Colour) {
     for_each_object(bytes, |_, byte, state| {
         if state.is_quarantined() && !state.has_colour(colour) {
-            byte.store(state.with_colour(colour).bits(), Ordering::Release);
+            state_cell::set(byte, state.with_colour(colour));
         }
     });
 }
@@ -204,13 +150,14 @@ pub(crate) fn recolour_pinned(bytes: &[AtomicU8], colour: Colour) {
 /// Makes every byte free and never used. What is so already is not written, so that no memory is put behind parts of
 /// the table that were never used.
 pub(crate) fn clear(bytes: &[AtomicU8]) {
-    let (head, middle, tail) = words(bytes);
-    for byte in head.iter().chain(tail) {
-        byte.store(StateByte::FREE_FRESH.bits(), Ordering::Release);
+    let (words, rest) = words(bytes);
+    let clear_one = |byte: &AtomicU8| state_cell::set(byte, StateByte::FREE_FRESH);
+    for word in words {
+        for_each_in(word, nonzero_in(load_word(word)), clear_one);
     }
-    for word in middle {
-        if word.load(Ordering::Acquire) != 0 {
-            word.store(0, Ordering::Release);
+    for byte in rest {
+        if load(byte) != StateByte::FREE_FRESH {
+            clear_one(byte);
         }
     }
 }
@@ -221,6 +168,7 @@ mod tests {
     use crate::size_class::GRANULE_BYTES;
     use crate::table::StateTable;
     use proptest::prelude::*;
+    use std::sync::atomic::Ordering;
 
     const BASE: usize = 1 << 40;
 
@@ -280,11 +228,11 @@ mod tests {
                 let dies = state.is_object() && !state.is_quarantined() && !state.has_colour(colour);
                 if dies { freed.bits() } else { state.bits() }
             }).collect();
-            for writers in [Writers::None, Writers::Lessee] {
+            {
                 let memory = table(&content);
                 let bytes = view(&memory, start..content.len());
-                prop_assert_eq!(free_whites(bytes, colour, freed, writers), expected.whites);
-                prop_assert_eq!(bits(bytes), after.clone());
+                prop_assert_eq!(free_whites(bytes, colour, freed), expected.whites);
+                prop_assert_eq!(bits(bytes), after);
                 prop_assert_eq!(bits(view(&memory, 0..start)), &content[..start]);
             }
             recolour_pinned(bytes, colour);

@@ -9,11 +9,13 @@
 //!
 //! Deliberately absent: addresses, and who owns the free slots.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::AtomicU8;
+
+use gc_hooks::sync::point;
 
 use crate::colour::StateByte;
 use crate::scan::next_used;
-use crate::words::{BYTES, FLAGS, load, used_in, words};
+use crate::words::{BYTES, FLAGS, load, load_word, used_in, words};
 
 /// Granules of a window: the bits of a mask.
 pub(crate) const WINDOW_GRANULES: usize = 64;
@@ -54,6 +56,7 @@ pub(crate) enum FreeSlots {
 
 /// Looks for the first free slots among slots of `granules` bytes each. The bytes are those of whole slots.
 pub(crate) fn next_free(bytes: &[AtomicU8], granules: usize) -> (FreeSlots, Passed) {
+    point();
     if granules.is_power_of_two() && granules <= WINDOW_SLOT_GRANULES_MAX {
         next_window(bytes, granules)
     } else {
@@ -101,17 +104,16 @@ struct Used {
 }
 
 fn used_mask(window: &[AtomicU8]) -> Used {
-    let (head, middle, tail) = words(window);
+    let (words, rest) = words(window);
     let mut used = Used {
         used: 0,
         withdrawn: 0,
         beyond: (WINDOW_GRANULES - window.len()) as u32,
     };
-    if used.beyond == 0 && head.is_empty() && tail.is_empty() {
+    if used.beyond == 0 && rest.is_empty() {
         let mut seen = 0;
-        for (index, word) in middle.iter().enumerate() {
-            // Acquire pairs with the Release of the sweep that freed the slots.
-            let word = word.load(Ordering::Acquire).to_le();
+        for (index, word) in words.iter().enumerate() {
+            let word = load_word(word);
             used.used |= used_in(word) << (index * BYTES);
             seen |= word;
         }
@@ -165,6 +167,7 @@ mod tests {
     use crate::size_class::GRANULE_BYTES;
     use crate::table::StateTable;
     use proptest::prelude::*;
+    use std::sync::atomic::Ordering;
 
     const BASE: usize = 1 << 40;
 

@@ -178,6 +178,12 @@ impl Space {
         self.ground.refill(class, run)
     }
 
+    /// The part of [`Space::refill`] that stays inside the leased span: finds the next free slots there. False when there
+    /// are none left, or no span is leased; nothing but a `refill` helps then. Takes no lock and sweeps nothing.
+    pub fn refill_in_lease(&self, run: &mut Run) -> bool {
+        self.ground.next_run(run)
+    }
+
     /// Books the slots that were taken from the run since the last call, so that [`Space::usage`] knows them.
     pub fn sync(&self, run: &Run) {
         self.ground.sync(run);
@@ -189,7 +195,7 @@ impl Space {
     }
 
     /// A slot of at least so many bytes in a span of its own, for a class of [`crate::SlotSize::Large`]. It begins at a
-    /// page. The caller publishes it before the next flip.
+    /// page. The caller publishes it before the flip after the next: one sweep passes by a slot that is not published.
     pub fn alloc_large(&self, class: ClassId, bytes: usize) -> Result<FreshSlot, AllocError> {
         self.ground.alloc_large(class, bytes)
     }
@@ -197,7 +203,8 @@ impl Space {
     // ---- The cycle ----
 
     /// Begins the sweep of a cycle, in which objects of the colour `current` are alive and all others dead. Every span
-    /// must be swept for the cycle before; one that is not is reported, and is swept in this cycle instead.
+    /// must be swept for the cycle before; one that is not is reported, and is swept in this cycle instead. Mutators may
+    /// allocate and other threads may sweep meanwhile; from here on [`Space::is_swept`] says no until all is swept.
     pub fn flip(&self, cycle: u32, current: Colour) {
         let due = self.ground.classes.due();
         let detail = || {
@@ -210,13 +217,15 @@ impl Space {
         // A span that was not swept only keeps its dead for another cycle: nothing needs to be contained.
         let _ = self.ground.hooks.holds(Check::SpanState, due == 0, detail);
         self.ground.context.set_cycle(cycle);
-        self.ground.turn.set(cycle, current);
-        self.ground.classes.flip(&self.ground.spans);
         self.ground.is_release_due.store(true, Ordering::Relaxed);
+        // Before the lists: who finds a span due there sweeps it for this turn.
+        self.ground.turn.set(cycle, current);
+        self.ground.classes.flip(&self.ground.spans, cycle);
     }
 
     /// Sweeps up to `spans_max` spans and says how many are left. When none is left, free memory is given back to the
-    /// system within the cycle's budget.
+    /// system within the cycle's budget. Any number of threads may be here at once: each due span is swept by one of
+    /// them, and one that a thread is at work on still counts as left, so a step may find some left and none to take.
     pub fn sweep_step(
         &self,
         spans_max: usize,
@@ -230,7 +239,8 @@ impl Space {
         progress
     }
 
-    /// Every span is swept for the cycle of the last flip.
+    /// Every span is swept for the cycle of the last flip, and where it belongs. What the sweepers did happened before the
+    /// answer yes, which lasts until the next flip.
     pub fn is_swept(&self) -> bool {
         self.ground.classes.due() == 0
     }

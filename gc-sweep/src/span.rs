@@ -1,7 +1,7 @@
 //! The record of a span: a run of pages cut into equal slots, all of one class.
 //!
 //! Records live in a zeroed side table, one for each page of the reservation, used at the first page of a span. This
-//! file owns the fields and every change of a span's state; other files call its verbs.
+//! file owns the fields; `span_word` has the changes of its state, and other files call the verbs here.
 //!
 //! ```text
 //!            cut                lease                  claim
@@ -32,22 +32,24 @@
 //! lies), the state bytes, and judgement about violations.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::link::Link;
 use crate::size_class::{GRANULE_BYTES, PAGE_BYTES};
-use crate::span_state::{Claim, ClaimKind, Cut, Ended, Refusal, SpanState, SpanWord};
+use crate::span_state::{Claim, Cut, Ended, Refusal, SpanState, SpanWord};
+use crate::span_word::StateWord;
 use crate::table::ZeroValid;
 
 const POINTER_FREE: u8 = 1;
 const NEEDS_DROP: u8 = 2;
 const LARGE: u8 = 4;
 const WITHDRAWAL_DUE: u8 = 8;
+const YOUNG: u8 = 16;
 
 /// A span of the heap, as anyone may read it. See the head of the file for its life.
 #[repr(C, align(64))]
 pub struct Span {
-    word: AtomicU64,
+    word: StateWord,
     first_page: AtomicU32,
     pages: AtomicU32,
     slot_granules: AtomicU32,
@@ -175,8 +177,7 @@ impl Span {
     // ---- For the other files of the crate ----
 
     pub(crate) fn word(&self) -> SpanWord {
-        // Acquire pairs with the Release half of every transition: who sees a state sees what was done before it.
-        SpanWord::from_bits(self.word.load(Ordering::Acquire))
+        self.word.load()
     }
 
     #[inline]
@@ -207,6 +208,11 @@ impl Span {
         self.has(WITHDRAWAL_DUE)
     }
 
+    /// It is large and no sweep has come by: its slot is handed out, and may not be published yet.
+    pub(crate) fn is_young(&self) -> bool {
+        self.has(YOUNG)
+    }
+
     #[inline]
     fn has(&self, flag: u8) -> bool {
         self.flags.load(Ordering::Relaxed) & flag != 0
@@ -219,7 +225,7 @@ impl Span {
         let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
         let flags = flag(cut.is_pointer_free, POINTER_FREE)
             | flag(cut.needs_drop, NEEDS_DROP)
-            | flag(cut.is_large, LARGE);
+            | flag(cut.is_large, LARGE | YOUNG);
         self.first_page.store(cut.first_page, Ordering::Relaxed);
         self.pages.store(cut.pages, Ordering::Relaxed);
         self.slot_granules
@@ -233,97 +239,37 @@ impl Span {
         self.slots_quarantined.store(0, Ordering::Relaxed);
         self.link.reset();
         self.flags.store(flags, Ordering::Relaxed);
-        // Release pairs with the Acquire of `word`.
-        self.word.store(
-            SpanWord::new(generation, SpanState::Swept).bits(),
-            Ordering::Release,
-        );
+        self.word.begin(generation);
     }
 
     /// Takes the span for one run. The error is the word that does not allow it.
     pub(crate) fn lease(&self) -> Result<(), SpanWord> {
-        let seen = self.word();
-        if seen.state() != Some(SpanState::Swept) {
-            return Err(seen);
-        }
-        self.transition(seen, SpanWord::new(seen.generation(), SpanState::Leased))
+        self.word.lease()
     }
 
     /// Ends a lease whose slots are in the books.
     pub(crate) fn retire(&self) -> Ended {
-        let mut seen = self.word();
-        loop {
-            let (next, ended) = match seen.state() {
-                Some(SpanState::Leased) => (SpanState::Swept, Ended::Swept),
-                Some(SpanState::LeasedClaimed) => (SpanState::Claimed, Ended::LeftToSweeper),
-                Some(SpanState::Quarantined) => return Ended::Quarantined,
-                _ => return Ended::BadState(seen),
-            };
-            match self.transition(seen, SpanWord::new(seen.generation(), next)) {
-                Ok(()) => return ended,
-                Err(now) => seen = now,
-            }
-        }
+        self.word.retire()
     }
 
     /// Takes the right to sweep the span in this generation.
     pub(crate) fn claim(&self, generation: u32) -> Result<Claim, Refusal> {
-        let mut seen = self.word();
-        loop {
-            let (next, kind) = match seen.state() {
-                Some(SpanState::Swept) => (SpanState::Claimed, ClaimKind::Whole),
-                Some(SpanState::Leased) => (SpanState::LeasedClaimed, ClaimKind::Leased),
-                Some(SpanState::Quarantined) => (SpanState::Quarantined, ClaimKind::Quarantined),
-                _ => return Err(Refusal::BadState(seen)),
-            };
-            if seen.generation() == generation {
-                return Err(Refusal::AlreadySwept(seen));
-            }
-            match self.transition(seen, SpanWord::new(generation, next)) {
-                Ok(()) => return Ok(Claim::new(kind)),
-                Err(now) => seen = now,
-            }
-        }
+        self.word.claim(generation)
     }
 
     /// Gives the right to sweep back.
     pub(crate) fn finish(&self, claim: Claim) -> Ended {
-        let mut seen = self.word();
-        loop {
-            let (next, ended) = match (claim.kind(), seen.state()) {
-                (ClaimKind::Whole, Some(SpanState::Claimed)) => (SpanState::Swept, Ended::Swept),
-                (ClaimKind::Leased, Some(SpanState::LeasedClaimed)) => {
-                    (SpanState::Leased, Ended::StillLeased)
-                }
-                (ClaimKind::Leased, Some(SpanState::Claimed)) => {
-                    return Ended::HandedOver(Claim::new(ClaimKind::Whole));
-                }
-                (_, Some(SpanState::Quarantined)) => return Ended::Quarantined,
-                _ => return Ended::BadState(seen),
-            };
-            match self.transition(seen, SpanWord::new(seen.generation(), next)) {
-                Ok(()) => return ended,
-                Err(now) => seen = now,
-            }
-        }
+        self.word.finish(claim)
     }
 
     /// Ends the span, which no list holds and no object is in. False when its state does not allow it.
     pub(crate) fn release(&self) -> bool {
-        let seen = self.word();
-        seen.state() == Some(SpanState::Swept)
-            && self
-                .transition(seen, SpanWord::new(seen.generation(), SpanState::Free))
-                .is_ok()
+        self.word.release()
     }
 
     /// Withdraws the span for good, whatever its word says.
     pub(crate) fn withdraw(&self, generation: u32) {
-        // AcqRel: Acquire sees the counts of whoever held the span before, Release pairs with `word`.
-        self.word.swap(
-            SpanWord::new(generation, SpanState::Quarantined).bits(),
-            Ordering::AcqRel,
-        );
+        self.word.withdraw(generation);
     }
 
     /// The span is to be withdrawn by whoever holds it now, when that ends. Under the lock of the class.
@@ -331,19 +277,9 @@ impl Span {
         self.flags.fetch_or(WITHDRAWAL_DUE, Ordering::Relaxed);
     }
 
-    /// The one place where a state follows another. The error is the word that was found instead.
-    fn transition(&self, from: SpanWord, to: SpanWord) -> Result<(), SpanWord> {
-        // AcqRel: Release publishes what was done in the old state, Acquire sees what was done before it; both pair
-        // with other transitions and with `word`.
-        match self.word.compare_exchange(
-            from.bits(),
-            to.bits(),
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
-            Ok(_) => Ok(()),
-            Err(found) => Err(SpanWord::from_bits(found)),
-        }
+    /// A sweep has come by. For the holder of the claim, who is told whether it is the first.
+    pub(crate) fn end_youth(&self) -> bool {
+        self.has(YOUNG) && self.flags.fetch_and(!YOUNG, Ordering::Relaxed) & YOUNG != 0
     }
 
     // ---- Counts. Relaxed: they are read under a state whose word carries the order ----
@@ -378,10 +314,8 @@ impl Span {
     }
 
     pub(crate) fn fault_set_word(&self, generation: u32, state: u32) {
-        self.word.store(
-            u64::from(generation) << 32 | u64::from(state),
-            Ordering::Release,
-        );
+        self.word
+            .fault_set(u64::from(generation) << 32 | u64::from(state));
     }
 
     pub(crate) fn fault_set_type_index(&self, type_index: u32) {

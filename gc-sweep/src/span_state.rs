@@ -1,11 +1,11 @@
 //! The words of a span's life: the shape it is cut to, its states, the word that holds one, the right to sweep, how a
 //! holding ends.
 //!
-//! Values only. The changes of state themselves are made in `span` alone, which also has the picture of them;
-//! the sweep and the lease hand these values on.
+//! Values only. The changes of state themselves are made in `span_word` alone, `span` has the picture of them; the sweep
+//! and the lease hand these values on.
 //!
-//! Invariant: a `Claim` is made by `Span::claim` and by nothing else, is not `Copy`, and ends in `Span::finish` or in
-//! the withdrawal of its span; so a span is swept by one sweeper at a time.
+//! Invariant: a `Claim` is made by `StateWord` and by nothing else, is not `Copy`, and ends in `Span::finish` or in the
+//! withdrawal of its span; so a span is swept by one sweeper at a time.
 
 /// The shape a run of pages is cut to.
 #[derive(Clone, Copy, Debug)]
@@ -90,16 +90,16 @@ pub(crate) struct Claim {
 /// What may be done with a claimed span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ClaimKind {
-    /// Nobody else uses it: whole words may be written, counts are exact.
+    /// Nobody else allocates in it or frees: counts are exact.
     Whole,
-    /// Its lessee goes on taking free slots: only dead bytes may be written.
+    /// Its lessee goes on taking free slots: counts are open.
     Leased,
     /// Nothing in it may be freed.
     Quarantined,
 }
 
 impl Claim {
-    /// For `Span` alone.
+    /// For `StateWord` alone.
     pub(crate) const fn new(kind: ClaimKind) -> Self {
         Claim { kind }
     }

@@ -25,7 +25,7 @@ use crate::page_heap::{bytes_of_pages, pages_for_bytes};
 use crate::scan;
 use crate::size_class::{CHUNK_PAGES, PAGE_BYTES, SizeClass};
 use crate::span::Span;
-use crate::span_state::Cut;
+use crate::span_state::{Cut, SpanState};
 use crate::spans::PageEntry;
 
 /// Doublings of span length after which every class has its longest.
@@ -36,9 +36,13 @@ impl Ground {
     /// a large class.
     pub(crate) fn cut_span(&self, class: &Class, bytes: usize) -> Result<&Span, AllocError> {
         let spec = class.spec();
+        let (spans, generation) = {
+            let lists = class.lists();
+            (lists.spans(), lists.generation())
+        };
         let (pages, slot_bytes, slots) = match spec.slot {
             SlotSize::Class(size) => {
-                let pages = self.span_pages(size, class.lists().spans());
+                let pages = self.span_pages(size, spans);
                 (pages, size.slot_bytes(), size.slots_in(pages))
             }
             SlotSize::Large => {
@@ -59,11 +63,11 @@ impl Ground {
             needs_drop: spec.drop == DropGlue::Needed,
             is_large: spec.slot == SlotSize::Large,
         };
-        span.cut(shape, self.turn.cycle());
+        span.cut(shape, generation);
         self.clear_states(first_page, pages);
         os::poison(span.base(self.base()), span.bytes());
         self.spans.enter(first_page, pages);
-        class.lists().add_span();
+        class.lists().add_span(span);
         self.books.span_cut(span);
         Ok(span)
     }
@@ -118,7 +122,7 @@ impl Ground {
     /// Puts a swept span in the caller's hand where it belongs: a list, the page heap, or quarantine. Its counts were
     /// just found to agree with its state bytes.
     pub(crate) fn place(&self, class: &Class, span: &Span) {
-        {
+        let was_due = {
             let mut lists = class.lists();
             if !span.is_withdrawal_due() {
                 if !is_empty(span) || !span.release() {
@@ -131,11 +135,15 @@ impl Ground {
                 }
                 lists.remove_span();
             }
+            lists.is_due(span)
+        };
+        if span.state() != Some(SpanState::Free) {
+            return self.withdraw(class, span, Moment::Outside);
         }
-        if span.is_withdrawal_due() {
-            self.withdraw(class, span, Moment::Outside);
-        } else {
-            self.give_back(span);
+        self.give_back(span);
+        // A flip came while the span was on its way here. It holds no object to sweep.
+        if was_due {
+            self.classes.visited(class);
         }
     }
 

@@ -10,14 +10,12 @@
 //!    state bytes' word, nothing is freed, and the span is withdrawn;
 //! 3. objects without the colour of the cycle are reaped and freed.
 //!
-//! Beside a lease only the third is done, with stores to bytes of dead objects alone, since the books of the lease are
+//! Beside a lease only the third is done, since the books of the lease are
 //! not closed; the count is checked when the lease ends. In a quarantined span objects take the colour of the cycle.
 //!
 //! Invariant: the number freed is computed after the counts were found to agree, so that it never exceeds them.
 //!
 //! Deliberately absent: how marks were made, and types.
-
-use std::sync::atomic::Ordering;
 
 use gc_hooks::Check;
 
@@ -28,10 +26,11 @@ use crate::contain::Moment;
 use crate::ground::{Ground, is_slot_start};
 use crate::link::Listed;
 use crate::os;
-use crate::scan::{self, Writers};
+use crate::scan;
 use crate::size_class::GRANULE_BYTES;
 use crate::span::Span;
 use crate::span_state::{Claim, ClaimKind, Ended, Refusal};
+use crate::state_cell;
 
 /// An object that no cycle will reach again, on its way to its destructor. Its slot still counts as an object until the
 /// reaper returns, so nobody else can be given it.
@@ -217,7 +216,7 @@ impl Ground {
         };
         let mut dead = Dead::default();
         if tally.whites > 0 {
-            dead = self.free_dead(span, Writers::None, reaper);
+            dead = self.free_dead(span, reaper);
         }
         self.recolour_pinned(span);
         // Cannot wrap: each was among `tally.objects`, and nobody else frees in a span that is claimed whole.
@@ -237,7 +236,7 @@ impl Ground {
         if span.is_withdrawal_due() {
             scan::recolour(self.bytes(span), self.turn.get().1);
         } else {
-            dead = self.free_dead(span, Writers::Lessee, reaper);
+            dead = self.free_dead(span, reaper);
             self.recolour_pinned(span);
         }
         span.add_freed_in_lease(dead.freed + dead.panicked);
@@ -281,7 +280,7 @@ impl Ground {
 
     // ---- The dead ----
 
-    fn free_dead(&self, span: &Span, writers: Writers, reaper: &mut dyn Reaper) -> Dead {
+    fn free_dead(&self, span: &Span, reaper: &mut dyn Reaper) -> Dead {
         let (cycle, colour) = self.turn.get();
         let freed = StateByte::freed_at(cycle);
         let bytes = self.bytes(span);
@@ -299,7 +298,7 @@ impl Ground {
             });
         }
         Dead {
-            freed: scan::free_whites(bytes, colour, freed, writers),
+            freed: scan::free_whites(bytes, colour, freed),
             panicked: 0,
         }
     }
@@ -321,12 +320,11 @@ impl Ground {
                 Reaped::Done => {
                     dead.freed += 1;
                     os::poison(address, slot_bytes);
-                    // Release pairs with the Acquire of the allocator that finds the slot free.
-                    byte.store(StateByte::freed_at(cycle).bits(), Ordering::Release);
+                    state_cell::free(byte, StateByte::freed_at(cycle));
                 }
                 Reaped::Panicked => {
                     dead.panicked += 1;
-                    byte.store(StateByte::QUARANTINED.bits(), Ordering::Release);
+                    state_cell::set(byte, StateByte::QUARANTINED);
                     self.book_withdrawn_object(span);
                 }
             }

@@ -17,15 +17,15 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::atomic::{
-    AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Release},
-};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+
+use gc_hooks::sync::point;
 
 use crate::colour::{Colour, StateByte};
 use crate::error::{OsCall, OsError};
 use crate::os::{Mapped, out_of_memory};
 use crate::size_class::GRANULE_BYTES;
+use crate::state_cell;
 
 /// Mappings begin at a page of the system, so no entry may ask for more.
 const TABLE_ALIGN_BYTES: usize = 4096;
@@ -180,19 +180,19 @@ impl StateTable {
         self.bytes.entries().get(first..last)
     }
 
-    /// The state of the granule that begins at this address; `None` if none does. Pairs with the Release of
-    /// [`StateTable::publish`]: who sees an object here sees its value.
+    /// The state of the granule that begins at this address; `None` if none does. Who sees an object here sees its value
+    /// as it was when [`StateTable::publish`] was called.
     #[inline]
     pub fn load(&self, address: usize) -> Option<StateByte> {
-        Some(StateByte::from_bits(self.byte(address)?.load(Acquire)))
+        point();
+        Some(state_cell::load(self.byte(address)?))
     }
 
-    /// Makes the slot an object of this colour. Its value is written already; pairs with the Acquire of
-    /// [`StateTable::load`].
+    /// Makes the slot an object of this colour. Its value is written already.
     #[inline]
     pub fn publish(&self, slot: FreshSlot, colour: Colour) {
         if let Some(byte) = self.byte(slot.address) {
-            byte.store(StateByte::object(colour).bits(), Release);
+            state_cell::publish(byte, colour);
         }
     }
 
@@ -203,14 +203,12 @@ impl StateTable {
         self.exchange(address, from, from.with_colour(to))
     }
 
-    /// Replaces `from` by `to` if it still stands there, and says whether it did. Acquire sees what the last writer of
-    /// the byte published; Release passes it on to the next reader.
+    /// Replaces `from` by `to` if it still stands there, and says whether it did. What the last writer of the byte
+    /// published is seen, and passed on to the next reader.
     #[inline]
     pub fn exchange(&self, address: usize, from: StateByte, to: StateByte) -> bool {
-        self.byte(address).is_some_and(|byte| {
-            byte.compare_exchange(from.bits(), to.bits(), AcqRel, Acquire)
-                .is_ok()
-        })
+        self.byte(address)
+            .is_some_and(|byte| state_cell::exchange(byte, from, to))
     }
 
     /// Address of the first granule.

@@ -1,6 +1,6 @@
 //! Eight state bytes at a time.
 //!
-//! Arithmetic on words of state bytes, and the view of bytes as words, for the walks in `scan`.
+//! Arithmetic on words of state bytes, and the load of a word, for the walks in `scan` and `search`.
 //!
 //! ```text
 //! bits of one byte   7   6   5   4   3             2   1   0
@@ -10,16 +10,21 @@
 //! With c = byte & 7, which is 0 to 7, bit 3 of c + 7 says whether c is not 0, and nothing is carried into the next byte.
 //! A flag is that bit.
 //!
-//! A word is read and written as one atomic, while other threads may read single bytes of it or write other bytes. The
-//! hardware orders such accesses, the language does not describe them. Hence every walk also works byte for byte; under
-//! Miri there are no words, and the tests compare the two.
+//! Words are read here and never written: other threads write single bytes of them at the same time, and the language
+//! knows no access of eight bytes that overlaps one of a single byte. What [`load_word`] does is, by its meaning, eight
+//! Acquire loads of one byte each, in no particular order. On x86-64 one instruction does that: it reads each byte once,
+//! and the processor lets no later access of the thread come before a load. It stands in inline assembly, of which the
+//! compiler assumes nothing but that it touches memory as eight such loads might; hence no option that would let
+//! accesses move across it. Elsewhere, under Miri, which runs no assembly, and under ThreadSanitizer, which does not see
+//! into it, the eight loads are written out.
 //!
-//! Deliberately absent: slots and spans.
+//! Deliberately absent: slots and spans, and every write.
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU8;
 
-use crate::colour::StateByte;
+use crate::colour::{Colour, StateByte};
+use crate::state_cell;
 
 /// Bytes of a word.
 pub(crate) const BYTES: usize = 8;
@@ -30,20 +35,46 @@ pub(crate) const COLOURS: u64 = 7 * ONES;
 /// The flag of each byte, which is also where it says that its slot is withdrawn.
 pub(crate) const FLAGS: u64 = 8 * ONES;
 
-/// The words in the middle of the bytes, with the bytes before and behind them.
-pub(crate) fn words(bytes: &[AtomicU8]) -> (&[AtomicU8], &[AtomicU64], &[AtomicU8]) {
-    if cfg!(miri) {
-        return (bytes, &[], &[]);
-    }
-    // SAFETY: eight atomic bytes at a multiple of eight hold a valid atomic word, and both types allow shared mutation.
-    unsafe { bytes.align_to::<AtomicU64>() }
+/// The state bytes of a word.
+pub(crate) type Word = [AtomicU8; BYTES];
+
+/// As many words as the bytes make, and the bytes behind them.
+#[inline]
+pub(crate) fn words(bytes: &[AtomicU8]) -> (&[Word], &[AtomicU8]) {
+    bytes.as_chunks()
 }
 
 /// The state of one byte.
 #[inline]
 pub(crate) fn load(byte: &AtomicU8) -> StateByte {
-    // Acquire pairs with the Release of `publish` and of the mark.
-    StateByte::from_bits(byte.load(Ordering::Acquire))
+    state_cell::load(byte)
+}
+
+/// The bits of eight bytes, the first in the lowest. Each is loaded with Acquire, which pairs with the Release of every
+/// write in `state_cell`.
+#[inline(always)]
+#[cfg(all(target_arch = "x86_64", not(any(miri, softfail_tsan))))]
+pub(crate) fn load_word(word: &Word) -> u64 {
+    let bits: u64;
+    // SAFETY: reads the eight bytes that the reference covers. No byte is read other than by an atomic load, as the head
+    // of the file says: no option claims that memory is untouched, so nothing is moved across.
+    unsafe {
+        std::arch::asm!(
+            "mov {bits}, qword ptr [{word}]",
+            word = in(reg) word.as_ptr(),
+            bits = lateout(reg) bits,
+            options(nostack, preserves_flags),
+        );
+    }
+    bits
+}
+
+/// The bits of eight bytes, the first in the lowest. Each is loaded with Acquire, which pairs with the Release of every
+/// write in `state_cell`.
+#[inline(always)]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, softfail_tsan)))))]
+pub(crate) fn load_word(word: &Word) -> u64 {
+    u64::from_le_bytes(word.each_ref().map(|byte| load(byte).bits()))
 }
 
 /// The flag of each byte with a colour.
@@ -58,7 +89,7 @@ pub(crate) fn others_in(word: u64, same: u64) -> u64 {
     (((word & COLOURS) ^ same) + COLOURS) & FLAGS
 }
 
-/// A bit for each byte that is not free, in the order of the bytes from the lowest bit on, of a little-endian word.
+/// A bit for each byte that is not free, in the order of the bytes from the lowest bit on.
 #[inline]
 pub(crate) fn used_in(word: u64) -> u64 {
     // Bit 4 of (byte & 15) + 15 says whether the low half of a byte is not 0. The factor then gathers one bit of each
@@ -67,15 +98,137 @@ pub(crate) fn used_in(word: u64) -> u64 {
     used.wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// How many bytes are flagged.
+/// The highest bit of each byte that is not zero.
 #[inline]
-pub(crate) fn count(flags: u64) -> u32 {
-    ((flags >> 3).wrapping_mul(ONES) >> 56) as u32
+pub(crate) fn nonzero_in(word: u64) -> u64 {
+    const LOW: u64 = 0x7f * ONES;
+    (((word & LOW) + LOW) | word) & !LOW
 }
 
-/// Sums the bytes of a word.
+/// What stands in some words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Counts {
+    /// Bytes with a colour.
+    pub(crate) coloured: u32,
+    /// Bytes of the colour asked for.
+    pub(crate) same: u32,
+    /// Some byte is withdrawn.
+    pub(crate) has_withdrawn: bool,
+}
+
+impl Counts {
+    /// No byte of these words was found to be free yet.
+    fn of(words: &[Word]) -> Counts {
+        Counts {
+            coloured: (words.len() * BYTES) as u32,
+            same: 0,
+            has_withdrawn: false,
+        }
+    }
+
+    /// Counts one of the words.
+    fn add(&mut self, word: u64, colour: Colour) {
+        self.coloured -= BYTES as u32 - coloured_in(word).count_ones();
+        self.same += BYTES as u32 - others_in(word, repeated(colour)).count_ones();
+        self.has_withdrawn |= word & FLAGS != 0;
+    }
+}
+
+fn repeated(colour: Colour) -> u64 {
+    u64::from(colour.number()) * ONES
+}
+
+/// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
 #[inline]
-pub(crate) fn sum(counts: u64) -> u32 {
-    let pairs = (counts & 0x00ff_00ff_00ff_00ff) + ((counts >> 8) & 0x00ff_00ff_00ff_00ff);
-    (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as u32
+fn visit_whites(word: &Word, colour: Colour, visit: &mut impl FnMut(&AtomicU8)) {
+    let seen = load_word(word);
+    let whites = coloured_in(seen) & others_in(seen, repeated(colour)) & !seen;
+    for_each_in(word, whites, visit);
+}
+
+/// Calls `visit` with each byte of a word that is flagged, or whose highest bit is set, in a mask of nothing else.
+#[inline]
+pub(crate) fn for_each_in(word: &Word, mut mask: u64, mut visit: impl FnMut(&AtomicU8)) {
+    if mask == FLAGS || mask == FLAGS << 4 {
+        return word.iter().for_each(visit);
+    }
+    while mask != 0 {
+        if let Some(byte) = word.get(mask.trailing_zeros() as usize / 8) {
+            visit(byte);
+        }
+        mask &= mask - 1;
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(any(miri, softfail_tsan))))]
+pub(crate) use self::pairs::{count, for_each_white};
+
+/// Counts the colours of words.
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, softfail_tsan)))))]
+pub(crate) fn count(words: &[Word], colour: Colour) -> Counts {
+    let mut counts = Counts::of(words);
+    for word in words {
+        counts.add(load_word(word), colour);
+    }
+    counts
+}
+
+/// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, softfail_tsan)))))]
+pub(crate) fn for_each_white(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU8)) {
+    for word in words {
+        visit_whites(word, colour, &mut visit);
+    }
+}
+
+/// The two walks of the sweep, by pairs of words.
+#[cfg(all(target_arch = "x86_64", not(any(miri, softfail_tsan))))]
+mod pairs;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn a_word_is_its_bytes_from_the_lowest_on() {
+        let bytes: [AtomicU8; 17] = std::array::from_fn(|at| AtomicU8::new(at as u8 * 13));
+        for start in 0..9 {
+            let (words, rest) = words(&bytes[start..]);
+            assert_eq!(
+                (words.len(), rest.len()),
+                ((17 - start) / 8, (17 - start) % 8)
+            );
+            let expected = std::array::from_fn(|at| bytes[start + at].load(Ordering::Relaxed));
+            assert_eq!(load_word(&words[0]), u64::from_le_bytes(expected));
+        }
+    }
+
+    #[test]
+    fn a_word_orders_what_its_bytes_publish() {
+        const ROUNDS: u8 = 255;
+        for _ in 0..20 {
+            let bytes: [AtomicU8; BYTES] = Default::default();
+            let values: [AtomicU8; BYTES] = Default::default();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for round in 1..=ROUNDS {
+                        for (byte, value) in bytes.iter().zip(&values) {
+                            value.store(round, Ordering::Relaxed);
+                            // Release pairs with the Acquire of `load_word`.
+                            byte.store(round, Ordering::Release);
+                        }
+                    }
+                });
+                let (words, _) = words(&bytes);
+                let mut seen = [0; BYTES];
+                while seen != [ROUNDS; BYTES] {
+                    seen = load_word(&words[0]).to_le_bytes();
+                    for (byte, value) in seen.iter().zip(&values) {
+                        assert!(value.load(Ordering::Relaxed) >= *byte);
+                    }
+                }
+            });
+        }
+    }
 }

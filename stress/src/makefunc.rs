@@ -89,7 +89,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outc
     let verification = service.heap.verify()?;
     let at_rest = service.audit()?;
     let stats = service.heap.stats();
-    let is_ledger_balanced = service.heap.ledger().is_balanced();
+    let is_ledger_balanced = service.heap.ledger()?.is_balanced();
     service.heap.deliver();
     Ok(Outcome {
         options: options.clone(),

@@ -10,7 +10,7 @@ use stress::options::{Configuration, CopyBack, Options};
 use stress::outcome::{Outcome, Site, Verdict};
 
 /// Enough for every seed below to find its first violation.
-const OPS: u64 = 1_000;
+const OPS: u64 = 1_500;
 /// Enough for some dozen cycles of a control.
 const OPS_CONTROL: u64 = 600;
 
@@ -79,7 +79,7 @@ fn has(outcome: &Outcome, check: Check) -> bool {
 
 #[test]
 fn default_checks_find_the_bad_pointer_at_the_mark_or_the_barrier() {
-    let mut found = Vec::new();
+    let (mut found, mut dated) = (Vec::new(), 0);
     for seed in 1..=20 {
         let outcome = incident(seed, CheckLevel::Default);
         assert_contained(&outcome);
@@ -95,15 +95,15 @@ fn default_checks_find_the_bad_pointer_at_the_mark_or_the_barrier() {
                 .to_string()
                 .starts_with("found bad pointer in heap")
         );
-        assert!(
-            violation.stale_cycles.is_some_and(|cycles| cycles >= 1),
-            "seed {seed}"
-        );
+        // A span that was cut anew since does not know when its slots were freed.
+        assert_ne!(violation.stale_cycles, Some(0), "seed {seed}");
+        dated += usize::from(violation.stale_cycles.is_some());
         assert!(violation.address.is_some(), "seed {seed}");
         assert_eq!(outcome.quarantined_bytes, 0, "seed {seed}");
         found.push(check);
     }
     assert!(found.contains(&Check::BadPointer) && found.contains(&Check::FreePointer));
+    assert!(dated >= 15, "only {dated} of 20 reports say when it died");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Heap {
                 return Err(ShapeError::Duplicate { word });
             }
         }
-        let index = self.engine().shared.types.add_shape(name, &map)?;
+        let index = self.shared().types.add_shape(name, &map)?;
         Ok(Shape {
             index,
             words: words as u32,
@@ -93,7 +93,7 @@ impl Heap {
 impl Heap {
     /// What this heap knows of a shape.
     pub(crate) fn shape_info(&self, shape: Shape) -> Option<&ShapeInfo> {
-        known(&self.engine().shared.types, shape)
+        known(&self.shared().types, shape)
     }
 }
 
@@ -105,7 +105,7 @@ impl Scope<'_> {
     /// As for [`Scope::try_alloc`]; also when the shape belongs to another heap.
     pub fn alloc_shape(self, shape: Shape) -> Result<RawGc, AllocError> {
         let bytes = shape.words() * WORD_BYTES;
-        if known(&self.engine().shared.types, shape).is_none() {
+        if known(&self.shared().types, shape).is_none() {
             return Err(AllocError::UnknownClass { class: shape.index });
         }
         let slot = self.slot_of_type(shape.index, bytes, |_| {})?;

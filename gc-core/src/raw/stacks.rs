@@ -5,6 +5,8 @@
 //! caller's word.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ops::Range;
 use core::panic::Location;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +23,8 @@ use crate::stack::{StackError, StackMemory};
 /// A value stack of a mutator: words in frames, never cleared. Its live slots are roots.
 pub struct Stack {
     memory: Arc<StackMemory>,
+    /// `Send`, as its mutator is, and not `Sync`.
+    thread: PhantomData<Cell<()>>,
 }
 
 impl Mutator {
@@ -28,7 +32,10 @@ impl Mutator {
     pub fn stack(&mut self, slots: usize) -> Stack {
         let memory = Arc::new(StackMemory::new(slots));
         self.add_stack(Arc::clone(&memory));
-        Stack { memory }
+        Stack {
+            memory,
+            thread: PhantomData,
+        }
     }
 }
 
@@ -65,7 +72,8 @@ impl Stack {
     ///
     /// # Safety
     ///
-    /// `value` leads to a live object of the heap whose mutator owns this stack.
+    /// `value` leads to a live object of the heap whose mutator owns this stack, and the mutator is
+    /// inside `enter`: outside, the collector may read the stack at any moment.
     pub unsafe fn init(&self, slot: usize, value: Option<RawGc>) -> Result<(), StackError> {
         let at = self.memory.slot(slot)?;
         self.memory
@@ -153,7 +161,7 @@ fn is_slot_usable(
     slot: usize,
     call_site: &'static Location<'static>,
 ) -> bool {
-    let shared = &scope.engine().shared;
+    let shared = scope.shared();
     if shared.level != CheckLevel::Paranoid {
         return true;
     }

@@ -174,7 +174,7 @@ fn accounts_that_were_damaged_are_reported_and_rebuilt() {
     let witness = Witness::new(&mut mutator);
     let before = heap.stats().bytes_live;
     heap.fault().space().skew_ledger(1 << 20);
-    let _reported = heap.ledger();
+    let _reported = heap.ledger().expect("books");
     only(&heap, Check::Ledger);
     assert_eq!(heap.stats().bytes_live, before);
     witness.check(&heap, &mut mutator);
@@ -221,7 +221,7 @@ fn at_its_limit_a_heap_answers_and_serves_again_after_a_collection() {
                 "{error}"
             );
         });
-        assert_eq!(heap.ledger().imbalance(), None);
+        assert_eq!(heap.ledger().expect("books").imbalance(), None);
         assert_eq!(heap.health().total(), 0);
     }
 }

@@ -60,7 +60,7 @@ impl Witness {
             let fresh = scope.alloc(node(7));
             assert_eq!(fresh.id, 7);
         });
-        assert_eq!(heap.ledger().imbalance(), None);
+        assert_eq!(heap.ledger().expect("books").imbalance(), None);
     }
 }
 

@@ -303,7 +303,7 @@ impl<const INCREMENTAL: bool, const LEVEL: u8> StateMachineTest for Beside<INCRE
 
     fn teardown(mut real: Real, model: Model) {
         real.compare(&model);
-        let ledger = real.heap.ledger();
+        let ledger = real.heap.ledger().expect("books");
         assert!(ledger.is_balanced(), "{:?}", ledger.imbalance());
         let Real {
             heap,

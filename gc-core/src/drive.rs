@@ -1,0 +1,345 @@
+//! The drivers: who advances the cycle, when, and how much of it a mutator pays for.
+//!
+//! Mutators call in from allocation slow paths and polls (inside `enter`, where nothing may wait for
+//! a handshake and no destructor runs) and from both edges of `enter` (with empty hands, where it may
+//! wait); handles call in to collect as a whole. All of it ends in steps of the one state machine.
+//!
+//! Back-pressure has three stages: over the goal, mutators mark along; over the soft limit they also
+//! wait for the cycle at the edges of `enter`, for [`EDGE_WAIT_MAX`] at most; at the hard limit
+//! allocation is refused. Nothing waits without a bound, since a mutator may hold what another one needs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::Backoff;
+use gc_hooks::{Check, Phase, Violation};
+use gc_sweep::{ForkMark, SweepMode};
+
+use crate::crew::Crew;
+use crate::engine::{CollectError, Engine, StepProgress};
+use crate::progress::{CycleReport, Reclaiming};
+use crate::record::Record;
+use crate::request::Handshake;
+use crate::shared::Shared;
+use crate::verify::{self, Expect, Verifier, VerifyReport};
+
+/// Work units of one step of a collection that was asked for as a whole.
+const COLLECT_UNITS: usize = 1 << 16;
+/// Work units paid at each edge of `enter` while a cycle runs.
+const EDGE_UNITS: usize = 256;
+/// How long an edge of `enter` waits for a cycle when the heap is over its soft limit.
+const EDGE_WAIT_MAX: Duration = Duration::from_millis(20);
+/// How long an allocation that hit the limit waits for the cycle in progress.
+const RELIEF_WAIT_MAX: Duration = Duration::from_millis(100);
+/// Longest sleep between two looks at mutators that have to answer.
+const ANSWER_WAIT_MAX: Duration = Duration::from_millis(1);
+
+/// Who advances the cycle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Driver {
+    /// Only calls of [`Heap::step`](crate::Heap::step) and [`Heap::collect`](crate::Heap::collect).
+    Manual,
+    /// Mutators, in allocation slow paths, polls and at the edges of `enter`, paced by the heap's
+    /// growth.
+    #[default]
+    Incremental,
+    /// So many collector threads of the heap's own, which mark and sweep while mutators run and sleep
+    /// while there is nothing to do. Mutators help only when they outrun them.
+    Background(usize),
+}
+
+/// Why a heap could not be shut down. It goes on as before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// Mutators stayed inside `enter` until the deadline.
+    #[error("{mutators_inside} mutators were still inside `enter` at the deadline")]
+    Deadline {
+        /// How many.
+        mutators_inside: usize,
+    },
+    /// The last collection was refused.
+    #[error(transparent)]
+    Refused(#[from] CollectError),
+}
+
+/// An engine and the driver that advances it. What handles, mutators and roots hold.
+pub(crate) struct Drive {
+    engine: Arc<Engine>,
+    driver: Driver,
+    crew: Crew,
+    /// Tells a child of `fork` from the process whose collector threads serve this heap.
+    fork: Option<ForkMark>,
+    soft_limit_bytes: Option<u64>,
+    /// Bytes ever allocated, as of the last assist. Written by mutators.
+    bytes_assisted: AtomicU64,
+}
+
+impl core::ops::Deref for Drive {
+    type Target = Engine;
+
+    #[inline]
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Drive {
+    /// Starts the driver of an engine.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a thread, or the page that tells a fork.
+    pub(crate) fn start(
+        engine: Engine,
+        driver: Driver,
+        soft_limit_bytes: Option<u64>,
+    ) -> std::io::Result<Self> {
+        let engine = Arc::new(engine);
+        let (crew, fork) = match driver {
+            Driver::Background(threads) => (Crew::start(&engine, threads)?, Some(ForkMark::new())),
+            Driver::Manual | Driver::Incremental => (Crew::default(), None),
+        };
+        Ok(Drive {
+            engine,
+            driver,
+            crew,
+            fork,
+            soft_limit_bytes,
+            bytes_assisted: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    /// Refuses the use of a heap whose collector threads stayed in the parent process.
+    #[inline]
+    pub(crate) fn refuse_forked(&self) -> Result<(), CollectError> {
+        match &self.fork {
+            Some(fork) if fork.is_forked() => Err(self.report_forked()),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn report_forked(&self) -> CollectError {
+        let violation = Violation::new(Check::Forked).with_cycle(self.shared.world.cycle());
+        self.shared.hooks.report(violation);
+        CollectError::Forked
+    }
+
+    /// Asks for a cycle; whoever drives the heap runs it.
+    pub(crate) fn request(&self) {
+        if self.shared.progress.request() {
+            self.shared.signal.wake();
+        }
+    }
+
+    /// Runs a whole cycle that begins after the call, after the one in progress.
+    pub(crate) fn collect(&self) -> Result<CycleReport, CollectError> {
+        self.refuse_use()?;
+        let report = self.run_cycle(None).and_then(|report| {
+            // Without a deadline the cycle ends, or the heap has stopped reclaiming.
+            report.ok_or(CollectError::MutatorsInside)
+        });
+        self.deliver();
+        report
+    }
+
+    fn refuse_use(&self) -> Result<(), CollectError> {
+        self.refuse_forked()?;
+        self.refuse_callbacks()?;
+        if self.shared.world.is_inside_here() {
+            return Err(CollectError::WouldDeadlock);
+        }
+        Ok(())
+    }
+
+    /// Steps until a cycle that was not yet open at the call has ended. `None` after the deadline.
+    fn run_cycle(&self, deadline: Option<Instant>) -> Result<Option<CycleReport>, CollectError> {
+        let shared = &self.shared;
+        let first = shared.world.cycle() + 1;
+        let backoff = Backoff::new();
+        loop {
+            if let Some(report) = shared.progress.finished_since(first) {
+                return Ok(Some(report));
+            }
+            if shared.progress.reclaiming() == Reclaiming::Stopped {
+                return Err(CollectError::ReclaimingStopped);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(None);
+            }
+            if shared.world.cycle() < first {
+                self.request();
+            }
+            let epoch = shared.signal.epoch();
+            match self.step(COLLECT_UNITS, SweepMode::Any)?.progress {
+                StepProgress::Working | StepProgress::Idle => backoff.reset(),
+                StepProgress::Waiting if backoff.is_completed() => {
+                    shared.signal.await_answers();
+                    shared.signal.wait_past(epoch, ANSWER_WAIT_MAX);
+                }
+                StepProgress::Waiting => backoff.snooze(),
+            }
+        }
+    }
+
+    /// Traces the heap a second time with its own books, and recomputes the accounts.
+    pub(crate) fn verify(&self) -> Result<VerifyReport, CollectError> {
+        self.refuse_use()?;
+        let report = self.while_stopped(|held| {
+            let mut words = Vec::new();
+            for record in held {
+                record
+                    .local()
+                    .for_each_run(|run| self.shared.space.sync(run));
+                verify::words_of(record.local(), &mut words);
+            }
+            Verifier::new(&self.shared, Expect::Allocated).run(&words)
+        });
+        self.deliver();
+        report
+    }
+
+    /// A mutator in an allocation slow path or a poll: starts a cycle when it is due, and pays for
+    /// what was allocated since the last time. Destructors do not run here.
+    pub(crate) fn assist(&self) {
+        if self.driver == Driver::Manual || self.refuse_callbacks().is_err() {
+            return;
+        }
+        let (shared, usage) = (&self.shared, self.shared.space.usage());
+        let (bytes_used, pacer) = (usage.bytes_live, shared.progress.pacer());
+        if !self.is_active() {
+            if bytes_used < pacer.trigger_bytes().min(self.soft_limit()) {
+                return;
+            }
+            self.request();
+        }
+        if let Driver::Background(_) = self.driver
+            && bytes_used < pacer.goal_bytes().min(self.soft_limit())
+        {
+            return;
+        }
+        let total = usage.bytes_allocated_total;
+        let owed = total.saturating_sub(self.bytes_assisted.swap(total, Ordering::Relaxed));
+        let units = pacer.assist_units(owed, bytes_used);
+        if self.driver == Driver::Incremental
+            && self.try_step(units, SweepMode::WithoutDrop).is_some()
+        {
+            return;
+        }
+        self.share_work(units);
+    }
+
+    /// Helps with what can be done beside the coordinator.
+    fn share_work(&self, mut units: usize) -> bool {
+        match self.shared.world.phase() {
+            Phase::Snapshot | Phase::Mark => self.assist_marking(units),
+            Phase::Sweep => self.sweep(&mut units, SweepMode::WithoutDrop),
+            _ => false,
+        }
+    }
+
+    fn soft_limit(&self) -> u64 {
+        self.soft_limit_bytes.unwrap_or(u64::MAX)
+    }
+
+    /// Both edges of `enter`, with empty hands: hooks are delivered, and the incremental driver
+    /// advances a running cycle, destructors included. Over the soft limit it waits for the cycle.
+    #[inline]
+    pub(crate) fn at_edge(&self, record: &Record) {
+        if self.driver == Driver::Incremental && self.is_active() {
+            let _busy_or_refused = self.try_step(EDGE_UNITS, SweepMode::Any);
+        }
+        if (self.soft_limit_bytes.is_some() || self.shared.progress.is_pressed())
+            && self.driver != Driver::Manual
+        {
+            self.throttle(record);
+        }
+        self.deliver();
+    }
+
+    #[cold]
+    fn throttle(&self, record: &Record) {
+        let progress = &self.shared.progress;
+        let bytes_used = self.shared.space.usage().bytes_live;
+        let is_over = bytes_used >= self.soft_limit();
+        if !(progress.is_pressed() || is_over && progress.pacer().is_worth_waiting(bytes_used))
+            || self.refuse_use().is_err()
+        {
+            return;
+        }
+        let begun = Instant::now();
+        // A cycle that is refused, or not over by then, shows in the next allocation.
+        let _late_or_refused = self.run_cycle(Some(begun + EDGE_WAIT_MAX));
+        record.paused_since(begun);
+    }
+
+    /// An allocation hit the limit: marks and sweeps what can be done without the mutator leaving
+    /// `enter`, and waits for others to do so. `true` when there is reason to try again.
+    pub(crate) fn relieve(&self, record: &Record) -> bool {
+        let shared = &self.shared;
+        if shared.world.phase() == Phase::Idle {
+            self.request();
+            shared.progress.press();
+            return false;
+        }
+        let cycle = shared.world.cycle();
+        let deadline = Instant::now() + RELIEF_WAIT_MAX;
+        let backoff = Backoff::new();
+        while is_ready_for_the_end(shared, record) {
+            let step = self.try_step(COLLECT_UNITS, SweepMode::WithoutDrop);
+            if shared.progress.finished_since(cycle).is_some() {
+                return true;
+            }
+            let is_alone = self.driver == Driver::Manual || self.driver == Driver::Incremental;
+            match step.map(|step| step.progress) {
+                Some(StepProgress::Working) => continue,
+                Some(StepProgress::Idle) => break,
+                Some(StepProgress::Waiting) if is_alone && shared.world.mutators_inside() < 2 => {
+                    break;
+                }
+                _ if Instant::now() >= deadline => break,
+                _ if self.share_work(COLLECT_UNITS) => {}
+                _ => backoff.snooze(),
+            }
+        }
+        shared.progress.press();
+        false
+    }
+
+    /// Ends background collection after one last cycle.
+    pub(crate) fn shutdown(&self, deadline: Instant) -> Result<CycleReport, ShutdownError> {
+        self.refuse_use()?;
+        let Some(report) = self.run_cycle(Some(deadline))? else {
+            let mutators_inside = self.shared.world.mutators_inside();
+            return Err(ShutdownError::Deadline { mutators_inside });
+        };
+        self.crew.stop(&self.shared.signal);
+        self.deliver();
+        Ok(report)
+    }
+}
+
+/// Whether the cycle in progress can end while this mutator stays inside `enter`: it has handed over
+/// its roots.
+fn is_ready_for_the_end(shared: &Shared, record: &Record) -> bool {
+    let asked = shared.world.request();
+    asked.handshake() == Handshake::None && shared.world.phase() == Phase::Sweep
+        || record.answered().cycle() == asked.cycle()
+            && record.answered().handshake() == Handshake::Snapshot
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        if self.fork.as_ref().is_some_and(ForkMark::is_forked) {
+            self.crew.forget();
+        } else {
+            self.crew.stop(&self.engine.shared.signal);
+        }
+    }
+}

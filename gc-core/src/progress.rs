@@ -1,0 +1,154 @@
+//! How far the collector has come, for whoever does not hold the cycle's lock.
+//!
+//! Written by the holder of the cycle's lock (helpers add what they marked), read by mutators that
+//! ask whether a cycle is due, by waiters and by statistics. Counters and flags are relaxed: each
+//! stands for itself.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use gc_hooks::sync::Mutex;
+
+use crate::pacer::Pacer;
+
+/// What a finished cycle did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CycleReport {
+    /// Number of the cycle, from 1.
+    pub cycle: u32,
+    /// Objects marked.
+    pub objects_marked: u64,
+    /// Bytes of their slots.
+    pub bytes_marked: u64,
+    /// Bytes of slots freed by the sweep.
+    pub bytes_freed: u64,
+    /// Bytes allocated and not freed at the end of the cycle.
+    pub bytes_live: u64,
+}
+
+/// Whether the collector still gives memory back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reclaiming {
+    /// Cycles run.
+    On,
+    /// Too many cycles in a row had to be voided: nothing is freed any more.
+    Stopped,
+}
+
+/// See the module.
+pub(crate) struct Progress {
+    /// The next step in `Idle` opens a cycle.
+    is_requested: AtomicBool,
+    has_stopped_reclaiming: AtomicBool,
+    pub(crate) cycles_finished: AtomicU64,
+    pub(crate) cycles_voided: AtomicU64,
+    pub(crate) objects_marked_total: AtomicU64,
+    /// What helpers have marked in the cycle in progress.
+    objects_marked: AtomicU64,
+    bytes_marked: AtomicU64,
+    /// The pacer as of the last cycle's end, field by field: a reader that mixes two cycles' fields
+    /// starts a cycle a little early or late.
+    growth_percent: u64,
+    bytes_live: AtomicU64,
+    objects_expected: AtomicU64,
+    /// An allocation was refused at the limit since the last cycle ended.
+    is_pressed: AtomicBool,
+    last: Mutex<Option<CycleReport>>,
+}
+
+impl Progress {
+    pub(crate) fn new(growth_percent: u64) -> Self {
+        Progress {
+            is_requested: AtomicBool::new(false),
+            has_stopped_reclaiming: AtomicBool::new(false),
+            cycles_finished: AtomicU64::new(0),
+            cycles_voided: AtomicU64::new(0),
+            objects_marked_total: AtomicU64::new(0),
+            objects_marked: AtomicU64::new(0),
+            bytes_marked: AtomicU64::new(0),
+            growth_percent,
+            bytes_live: AtomicU64::new(0),
+            objects_expected: AtomicU64::new(0),
+            is_pressed: AtomicBool::new(false),
+            last: Mutex::new(None),
+        }
+    }
+
+    /// Asks for a cycle. `true` when nobody had asked before.
+    pub(crate) fn request(&self) -> bool {
+        // The load keeps the line shared while a request is pending.
+        !self.is_requested() && !self.is_requested.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_requested(&self) -> bool {
+        self.is_requested.load(Ordering::Relaxed)
+    }
+
+    /// Takes the request back: a cycle opens, or never will.
+    pub(crate) fn take_request(&self) -> bool {
+        self.is_requested.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn reclaiming(&self) -> Reclaiming {
+        if self.has_stopped_reclaiming.load(Ordering::Relaxed) {
+            Reclaiming::Stopped
+        } else {
+            Reclaiming::On
+        }
+    }
+
+    pub(crate) fn stop_reclaiming(&self) {
+        self.has_stopped_reclaiming.store(true, Ordering::Relaxed);
+    }
+
+    /// The goals that follow from the last cycle.
+    pub(crate) fn pacer(&self) -> Pacer {
+        let mut pacer = Pacer::new(self.growth_percent);
+        pacer.finish_cycle(
+            self.bytes_live.load(Ordering::Relaxed),
+            self.objects_expected.load(Ordering::Relaxed),
+        );
+        pacer
+    }
+
+    /// An allocation was refused at the limit: the next edges of `enter` wait for a cycle.
+    pub(crate) fn press(&self) {
+        self.is_pressed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.is_pressed.load(Ordering::Relaxed)
+    }
+
+    /// Adds what a marker has done in the cycle in progress.
+    pub(crate) fn add_marked(&self, objects: u64, bytes: u64) {
+        self.objects_marked.fetch_add(objects, Ordering::Relaxed);
+        self.bytes_marked.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Objects and bytes marked since the last call.
+    pub(crate) fn take_marked(&self) -> (u64, u64) {
+        (
+            self.objects_marked.swap(0, Ordering::Relaxed),
+            self.bytes_marked.swap(0, Ordering::Relaxed),
+        )
+    }
+
+    /// Takes over what a cycle did.
+    pub(crate) fn finish(&self, report: CycleReport) {
+        self.bytes_live.store(report.bytes_live, Ordering::Relaxed);
+        self.objects_expected
+            .store(report.objects_marked, Ordering::Relaxed);
+        self.is_pressed.store(false, Ordering::Relaxed);
+        self.cycles_finished.fetch_add(1, Ordering::Relaxed);
+        self.objects_marked_total
+            .fetch_add(report.objects_marked, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+    }
+
+    /// The last cycle that ended, if it has at least the number `cycle`.
+    pub(crate) fn finished_since(&self, cycle: u32) -> Option<CycleReport> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone().filter(|report| report.cycle >= cycle)
+    }
+}
