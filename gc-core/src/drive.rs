@@ -214,13 +214,13 @@ impl Drive {
         let (shared, usage) = (&self.shared, self.shared.space.usage());
         let (bytes_used, pacer) = (usage.bytes_live, shared.progress.pacer());
         if !self.is_active() {
-            if bytes_used < pacer.trigger_bytes().min(self.soft_limit()) {
+            if bytes_used < pacer.trigger_bytes() {
                 return;
             }
             self.request();
         }
         if let Driver::Background(_) = self.driver
-            && bytes_used < pacer.goal_bytes().min(self.soft_limit())
+            && bytes_used < pacer.goal_bytes()
         {
             return;
         }
@@ -293,9 +293,6 @@ impl Drive {
         let backoff = Backoff::new();
         while is_ready_for_the_end(shared, record) {
             let step = self.try_step(COLLECT_UNITS, SweepMode::WithoutDrop);
-            if shared.progress.finished_since(cycle).is_some() {
-                return true;
-            }
             let is_alone = self.driver == Driver::Manual || self.driver == Driver::Incremental;
             match step.map(|step| step.progress) {
                 Some(StepProgress::Working) => continue,
@@ -307,6 +304,9 @@ impl Drive {
                 _ if self.share_work(COLLECT_UNITS) => {}
                 _ => backoff.snooze(),
             }
+        }
+        if shared.progress.finished_since(cycle).is_some() {
+            return true;
         }
         shared.progress.press();
         false

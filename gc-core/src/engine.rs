@@ -130,23 +130,30 @@ impl Engine {
     /// swept; waits for whoever advances it at the moment.
     pub(crate) fn step(&self, budget: usize, mode: SweepMode) -> Result<StepReport, CollectError> {
         self.refuse_callbacks()?;
-        Ok(self.run(self.lock_cycle(), budget, mode))
+        Ok(self.run(self.lock_cycle(), budget, mode, || Some(self.lock_cycle())))
     }
 
     /// As [`Engine::step`]; `None` when somebody else is at it, or the call is refused.
     pub(crate) fn try_step(&self, budget: usize, mode: SweepMode) -> Option<StepReport> {
         self.refuse_callbacks().ok()?;
         let cycle = self.try_lock_cycle()?;
-        Some(self.run(cycle, budget, mode))
+        Some(self.run(cycle, budget, mode, || self.try_lock_cycle()))
     }
 
+    /// Advances the cycle. `relock` takes its lock again after a stretch of sweeping; one who may not
+    /// wait gives up when somebody else has it.
     fn run<'a>(
         &'a self,
-        mut cycle: MutexGuard<'a, Cycle>,
+        cycle: MutexGuard<'a, Cycle>,
         mut budget: usize,
         mode: SweepMode,
+        relock: impl Fn() -> Option<MutexGuard<'a, Cycle>>,
     ) -> StepReport {
+        let mut held = Some(cycle);
         let progress = loop {
+            let Some(cycle) = &mut held else {
+                break StepProgress::Waiting;
+            };
             if budget == 0 {
                 break StepProgress::Working;
             }
@@ -156,9 +163,9 @@ impl Engine {
                 Advance::Waiting => break StepProgress::Waiting,
                 Advance::Idle => break StepProgress::Idle,
                 Advance::Sweep => {
-                    drop(cycle);
+                    drop(held.take());
                     let has_swept = self.sweep(&mut budget, mode);
-                    cycle = self.lock_cycle();
+                    held = relock();
                     if !has_swept && !self.shared.space.is_swept() {
                         break StepProgress::Waiting;
                     }
@@ -168,9 +175,9 @@ impl Engine {
         let report = StepReport {
             phase: self.shared.world.phase(),
             progress,
-            finished: cycle.take_finished(),
+            finished: held.as_mut().and_then(|cycle| cycle.take_finished()),
         };
-        drop(cycle);
+        drop(held);
         if let Some(finished) = &report.finished {
             self.emit(finished);
         }

@@ -165,6 +165,7 @@ impl Builder {
     /// A setting is out of range, or the operating system refuses address space or a thread.
     pub fn build(self) -> Result<Heap, Error> {
         self.check()?;
+        let goal_limit_bytes = self.goal_limit_bytes();
         let hooks = Arc::new(Hooks::new(self.policy));
         let space = Space::new(self.space, Arc::clone(&hooks))?;
         let types = Types::new();
@@ -181,7 +182,7 @@ impl Builder {
             hungry: AtomicU32::new(0),
             marking: Gate::closed(),
             sweeping: Gate::closed(),
-            progress: Progress::new(u64::from(self.growth_percent)),
+            progress: Progress::new(u64::from(self.growth_percent), goal_limit_bytes),
             signal: Signal::default(),
             level: self.level,
             #[cfg(feature = "fault-inject")]
@@ -194,6 +195,14 @@ impl Builder {
         Ok(Heap {
             drive: Arc::new(drive),
         })
+    }
+
+    /// Bytes of live objects that the pacer's goal stays below: the soft limit, and an eighth less than
+    /// the limit, which counts the pages of spans, full or not.
+    fn goal_limit_bytes(&self) -> u64 {
+        let soft = self.soft_limit_bytes.unwrap_or(usize::MAX);
+        let hard = self.space.limit_bytes.unwrap_or(usize::MAX);
+        soft.min(hard - hard / 8) as u64
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -21,6 +21,8 @@ const UNITS_MAX: usize = 4096;
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Pacer {
     growth_percent: u64,
+    /// Bytes of live objects that the goal stays below, if it can.
+    limit_bytes: u64,
     /// Bytes that survived the last cycle.
     bytes_live: u64,
     /// Objects marked by the last cycle.
@@ -28,9 +30,10 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    pub(crate) fn new(growth_percent: u64) -> Self {
+    pub(crate) fn new(growth_percent: u64, limit_bytes: u64) -> Self {
         Pacer {
             growth_percent,
+            limit_bytes,
             bytes_live: 0,
             objects_marked: 0,
         }
@@ -51,7 +54,10 @@ impl Pacer {
     /// The size in bytes that the heap should not exceed.
     pub(crate) fn goal_bytes(&self) -> u64 {
         let growth = (u128::from(self.bytes_live) * u128::from(self.growth_percent) / 100) as u64;
-        self.bytes_live.saturating_add(growth.max(FLOOR_BYTES))
+        let goal_bytes = self.bytes_live.saturating_add(growth.max(FLOOR_BYTES));
+        // What lives already stays; a little room for the next cycle is needed in any case.
+        let least_bytes = self.bytes_live.saturating_add(GROWTH_MIN_BYTES / 4);
+        goal_bytes.min(self.limit_bytes.max(least_bytes))
     }
 
     /// The size in bytes at which a cycle starts.
@@ -76,7 +82,7 @@ mod tests {
 
     #[test]
     fn goal_and_trigger_follow_what_survived() {
-        let mut pacer = Pacer::new(100);
+        let mut pacer = Pacer::new(100, u64::MAX);
         assert_eq!(
             (pacer.goal_bytes(), pacer.trigger_bytes()),
             (4 << 20, 2 << 20)
@@ -86,17 +92,29 @@ mod tests {
             (pacer.goal_bytes(), pacer.trigger_bytes()),
             (200 << 20, 150 << 20)
         );
-        let mut careful = Pacer::new(20);
+        let mut careful = Pacer::new(20, u64::MAX);
         careful.finish_cycle(100 << 20, 1_000_000);
         assert_eq!(careful.goal_bytes(), 120 << 20);
-        let mut huge = Pacer::new(1000);
+        let mut huge = Pacer::new(1000, u64::MAX);
         huge.finish_cycle(u64::MAX / 2, 1);
         assert_eq!(huge.goal_bytes(), u64::MAX);
     }
 
     #[test]
+    fn the_goal_stays_below_the_limit_as_long_as_what_lives_does() {
+        let mut pacer = Pacer::new(100, 120 << 20);
+        pacer.finish_cycle(100 << 20, 1_000_000);
+        assert_eq!(
+            (pacer.goal_bytes(), pacer.trigger_bytes()),
+            (120 << 20, 110 << 20)
+        );
+        pacer.finish_cycle(130 << 20, 1_000_000);
+        assert!(pacer.trigger_bytes() > 130 << 20);
+    }
+
+    #[test]
     fn assists_pay_more_the_closer_the_goal_is() {
-        let mut pacer = Pacer::new(100);
+        let mut pacer = Pacer::new(100, u64::MAX);
         pacer.finish_cycle(100 << 20, 1_000_000);
         let far = pacer.assist_units(64 << 10, 150 << 20);
         let near = pacer.assist_units(64 << 10, 190 << 20);
@@ -107,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_cycle_ends_before_the_goal_when_assists_are_paid() {
-        let mut pacer = Pacer::new(100);
+        let mut pacer = Pacer::new(100, u64::MAX);
         pacer.finish_cycle(100 << 20, 1_000_000);
         let (mut used, mut paid) = (pacer.trigger_bytes(), 0u64);
         while used < pacer.goal_bytes() {

@@ -139,19 +139,15 @@ impl PauseHistogram {
     /// and 1, and what is no number for 0. Zero when there was no pause.
     #[must_use]
     pub fn quantile_ns(&self, q: f64) -> u64 {
-        let total = self
-            .buckets()
-            .fold(0_u64, |sum, (_, count)| sum.saturating_add(count));
+        let total = self.buckets.iter().copied().fold(0, u64::saturating_add);
         // The conversion to an integer stops at its ends, and takes what is not a number for zero.
         let rank = ((q * total as f64).ceil() as u64).clamp(1, total.max(1));
         let mut passed = 0_u64;
-        for (upper_ns, count) in self.buckets() {
-            passed = passed.saturating_add(count);
-            if passed >= rank {
-                return upper_ns.min(self.max_ns);
-            }
-        }
-        self.max_ns
+        let reached = self.buckets().find(|(_, count)| {
+            passed = passed.saturating_add(*count);
+            passed >= rank
+        });
+        reached.map_or(self.max_ns, |(upper_ns, _)| upper_ns.min(self.max_ns))
     }
 
     /// Adds the pauses of another snapshot.
@@ -203,8 +199,6 @@ mod tests {
 
     use super::*;
 
-    const HIGHEST_NS: u64 = 1 << HIGHEST_BITS;
-
     fn histogram_of(pauses_ns: &[u64]) -> PauseHistogram {
         let pauses = Pauses::new();
         for &pause_ns in pauses_ns {
@@ -225,7 +219,7 @@ mod tests {
             }
         }
         assert_eq!((bucket_of(0), upper_ns(0)), (0, 63));
-        assert_eq!(upper_ns(BUCKETS - 2), HIGHEST_NS - 1);
+        assert_eq!(upper_ns(BUCKETS - 2), (1 << HIGHEST_BITS) - 1);
         for bucket in 1..BUCKETS - 1 {
             let lower = upper_ns(bucket - 1) + 1;
             assert!((upper_ns(bucket) - lower + 1) * 8 <= lower, "{bucket}");
@@ -261,8 +255,7 @@ mod tests {
         pauses.record(u64::MAX);
         let mut histogram = PauseHistogram::default();
         pauses.add_into(&mut histogram);
-        let last = histogram.buckets().last();
-        assert_eq!(last, Some((u64::MAX, u64::from(u32::MAX))));
+        assert_eq!(histogram.buckets[BUCKETS - 1], u64::from(u32::MAX));
         assert_eq!((histogram.count(), histogram.max_ns()), (2, u64::MAX));
         assert_eq!(histogram.mean_ns(), u64::MAX / 2);
     }
@@ -289,7 +282,7 @@ mod tests {
             let rank = ((share * count as f64).ceil() as usize).max(1);
             let (exact, given) = (pauses_ns[rank - 1], histogram.quantile_ns(share));
             prop_assert!(given >= exact && given <= histogram.max_ns());
-            if (64..HIGHEST_NS).contains(&exact) {
+            if (64..1 << HIGHEST_BITS).contains(&exact) {
                 prop_assert!(given - exact <= exact / 8, "{given} for {exact}");
             }
         }

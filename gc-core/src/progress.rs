@@ -49,6 +49,7 @@ pub(crate) struct Progress {
     /// The pacer as of the last cycle's end, field by field: a reader that mixes two cycles' fields
     /// starts a cycle a little early or late.
     growth_percent: u64,
+    limit_bytes: u64,
     bytes_live: AtomicU64,
     objects_expected: AtomicU64,
     /// An allocation was refused at the limit since the last cycle ended.
@@ -57,7 +58,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(growth_percent: u64) -> Self {
+    pub(crate) fn new(growth_percent: u64, limit_bytes: u64) -> Self {
         Progress {
             is_requested: AtomicBool::new(false),
             has_stopped_reclaiming: AtomicBool::new(false),
@@ -67,6 +68,7 @@ impl Progress {
             objects_marked: AtomicU64::new(0),
             bytes_marked: AtomicU64::new(0),
             growth_percent,
+            limit_bytes,
             bytes_live: AtomicU64::new(0),
             objects_expected: AtomicU64::new(0),
             is_pressed: AtomicBool::new(false),
@@ -103,7 +105,7 @@ impl Progress {
 
     /// The goals that follow from the last cycle.
     pub(crate) fn pacer(&self) -> Pacer {
-        let mut pacer = Pacer::new(self.growth_percent);
+        let mut pacer = Pacer::new(self.growth_percent, self.limit_bytes);
         pacer.finish_cycle(
             self.bytes_live.load(Ordering::Relaxed),
             self.objects_expected.load(Ordering::Relaxed),
