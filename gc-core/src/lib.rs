@@ -34,8 +34,8 @@
 //! # Map
 //!
 //! A module imports only modules above it. Unsafe code stands in `trace`, `trace_std`, `object`,
-//! `record`, `scan`, `gc`, `weak`, `ephemeron`, `reap`, `root`, `edge`, `scope` and `raw`, and
-//! nowhere else.
+//! `record`, `scan`, `gc`, `weak`, `ephemeron`, `reap`, `root`, `edge`, `scope`, `upgrade` and
+//! `raw`, and nowhere else.
 //!
 //! | module | owns |
 //! |---|---|
@@ -55,7 +55,7 @@
 //! | `reap` | destructors |
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
-//! | `stats`, `root`, `scope`, `edge`, `mutator`, `heap` | handles |
+//! | `stats`, `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
 mod trace;
@@ -119,9 +119,13 @@ mod root;
 
 mod scope;
 
+mod upgrade;
+
 mod edge;
 
 mod mutator;
+
+mod builder;
 
 mod heap;
 
@@ -137,12 +141,13 @@ pub use gc_hooks::{
 };
 pub use gc_sweep::{AllocError, Found, Ledger, Place, SpaceError};
 
+pub use crate::builder::{Builder, Error};
 pub use crate::drive::{Driver, ShutdownError};
 pub use crate::edge::Edge;
 pub use crate::engine::{CollectError, StepProgress, StepReport};
 pub use crate::ephemeron::Ephemeron;
 pub use crate::gc::Gc;
-pub use crate::heap::{Builder, Error, Heap};
+pub use crate::heap::Heap;
 pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
