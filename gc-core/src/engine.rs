@@ -133,6 +133,21 @@ impl Engine {
         Ok(self.run(self.lock_cycle(), budget, mode, || Some(self.lock_cycle())))
     }
 
+    /// As [`Engine::step`], for a caller inside `enter`, which waits for nobody: when somebody else is
+    /// at it, there is something to wait for.
+    pub(crate) fn step_inside(
+        &self,
+        budget: usize,
+        mode: SweepMode,
+    ) -> Result<StepReport, CollectError> {
+        self.refuse_callbacks()?;
+        Ok(self.try_step(budget, mode).unwrap_or_else(|| StepReport {
+            phase: self.shared.world.phase(),
+            progress: StepProgress::Waiting,
+            finished: None,
+        }))
+    }
+
     /// As [`Engine::step`]; `None` when somebody else is at it, or the call is refused.
     pub(crate) fn try_step(&self, budget: usize, mode: SweepMode) -> Option<StepReport> {
         self.refuse_callbacks().ok()?;

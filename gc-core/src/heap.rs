@@ -83,10 +83,11 @@ impl Heap {
     /// A destructor or a hook calls back.
     pub fn step(&self, budget: usize) -> Result<StepReport, CollectError> {
         self.drive.refuse_forked()?;
-        let report = self.drive.step(budget, SweepMode::Any);
-        if !self.shared().world.is_inside_here() {
-            self.drive.deliver();
+        if self.shared().world.is_inside_here() {
+            return self.drive.step_inside(budget, SweepMode::Any);
         }
+        let report = self.drive.step(budget, SweepMode::Any);
+        self.drive.deliver();
         report
     }
 
