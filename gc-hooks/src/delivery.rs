@@ -1,30 +1,38 @@
 //! The way of a violation from the recorder to whoever wants to be told.
 //!
-//! Owns the queue between the two, the turn (one thread delivers at a time) and the count of what
-//! passes in a second. `post` is called by the recorder from any thread in any phase and takes no
-//! lock; the rest belongs to `Hooks::deliver`, outside the collector. Invariants: a violation is
-//! handed on at most once; receivers are called one at a time, by the thread that holds the turn;
-//! nobody waits for the turn. Deliberately absent: a deadline for a single call. A hook that hangs
-//! holds the turn for ever, and the drain of the policy is what ends that.
+//! Owns the queue between the two and the turn (one thread delivers at a time). `post` is called by
+//! the recorder from any thread in any phase and takes no lock; the rest belongs to
+//! `Hooks::deliver`, outside the collector. Invariants: a violation is handed on at most once;
+//! receivers are called one at a time, by the thread that holds the turn; nobody waits for the turn;
+//! a thread that finds the turn taken has knocked when it goes away, and the turn is not given back
+//! over a knock without another look at the queue, unless the holder has had its last round.
+//! Deliberately absent: a deadline for a single call. A hook that hangs holds the turn for ever, and
+//! the drain of the policy is what ends that.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::PoisonError;
 
-use crossbeam_queue::ArrayQueue;
-
-use crate::policy::Rate;
 use crate::receiver::Receiver;
-use crate::sync::thread_token;
+use crate::store::ArrayQueue;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::{Mutex, MutexGuard, thread_token};
 use crate::violation::Violation;
+use crate::window::Window;
 
 /// How many violations wait for delivery at most. The oldest are kept: later ones tend to follow
 /// from them.
 pub(crate) const PENDING_MAX: usize = 256;
 
-/// The span of time a rate counts in.
-const RATE_WINDOW: Duration = Duration::from_secs(1);
+/// How often a thread with the turn looks at the queue for those that knocked: often enough that a
+/// meeting of two leaves nothing behind, and seldom enough that a flood on other threads does not
+/// keep a mutator for ever.
+pub(crate) const ROUNDS_MAX: usize = 4;
+
+/// The turn, when nobody has it.
+const FREE: u64 = 0;
+
+/// In the turn, beside its holder: somebody found it taken and went away.
+const KNOCKED: u64 = 1;
 
 /// What became of a call to `Hooks::deliver`.
 #[non_exhaustive]
@@ -49,7 +57,7 @@ pub enum Turn {
     Idle,
     /// This call delivered.
     Taken,
-    /// Another thread is delivering.
+    /// Another thread is delivering, and looks once more at what waits before it stops.
     Busy,
     /// The call came from inside a delivery on this thread: from a hook.
     Nested,
@@ -93,10 +101,10 @@ pub(crate) enum Posted {
 pub(crate) struct Mailbox {
     /// Filled by recorders, emptied by the holder of the turn.
     pending: ArrayQueue<Letter>,
-    /// Locked by trying alone: whoever has it delivers, and everyone else goes away.
+    /// Locked by the holder of the turn alone, so that it never waits.
     counter: Mutex<Counter>,
-    /// Token of the thread that delivers, 0 for none. Written by the holder of the turn.
-    deliverer: AtomicU64,
+    /// `FREE`, or twice the token of the thread that delivers, plus `KNOCKED`.
+    turn: AtomicU64,
     /// Sequence number of the violation being handed on. Written by the holder of the turn.
     telling: AtomicU64,
     /// The delivery, counted from 1, in which a hook last used its heap. Written by the thread that
@@ -118,14 +126,11 @@ impl Mailbox {
         Mailbox {
             pending: ArrayQueue::new(PENDING_MAX),
             counter: Mutex::new(Counter {
-                window: Window {
-                    begun: None,
-                    passed: 0,
-                },
+                window: Window::new(),
                 subscribers: Receiver::new(),
                 hook: Receiver::new(),
             }),
-            deliverer: AtomicU64::new(0),
+            turn: AtomicU64::new(FREE),
             telling: AtomicU64::new(0),
             reentered_in: AtomicU64::new(0),
             deliveries: AtomicU64::new(0),
@@ -143,29 +148,33 @@ impl Mailbox {
         self.pending.len()
     }
 
-    /// Takes the turn if it is free. Never waits.
+    /// Takes the turn if it is free, and knocks if it is not. Never waits.
     pub(crate) fn take_turn(&self) -> Option<Session<'_>> {
-        let counter = match self.counter.try_lock() {
-            Ok(counter) => counter,
-            // No panic of a receiver gets this far; a counter left by any other is whole, for its
-            // fields are counts.
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+        let mine = thread_token() << 1;
+        let take_or_knock = |turn| match turn {
+            FREE => Some(mine),
+            held => Some(held | KNOCKED),
+        };
+        // Acquire: what the last holder did happens before this delivery (pairs with the Release of
+        // `HeldTurn`). Release: the holder that hears the knock sees what was posted before it (pairs
+        // with the Acquire of `HeldTurn::give_back`); a knock on a knocked turn is a write all the
+        // same, for that reason.
+        let found = self.turn.fetch_update(AcqRel, Relaxed, take_or_knock);
+        if found != Ok(FREE) {
+            return None;
+        }
+        let turn = HeldTurn {
+            mailbox: self,
+            mine,
         };
         self.deliveries.fetch_add(1, Relaxed);
-        // A thread compares this with its own token alone, and has stored that itself if they are
-        // equal.
-        self.deliverer.store(thread_token(), Relaxed);
-        Some(Session {
-            mailbox: self,
-            counter,
-        })
+        Some(Session::open(turn))
     }
 
     /// Whether the calling thread is inside a delivery.
     pub(crate) fn is_delivering(&self) -> bool {
-        let deliverer = self.deliverer.load(Relaxed);
-        deliverer != 0 && deliverer == thread_token()
+        // Relaxed: a thread compares the word with its own token alone, which nobody else stores.
+        self.turn.load(Relaxed) & !KNOCKED == thread_token() << 1
     }
 
     /// Sequence number of the violation being handed on, once for each delivery; on the thread that
@@ -178,56 +187,74 @@ impl Mailbox {
 }
 
 /// The turn, while it is held.
-pub(crate) struct Session<'a> {
+struct HeldTurn<'a> {
     mailbox: &'a Mailbox,
-    pub(crate) counter: MutexGuard<'a, Counter>,
+    /// The word of this holder, when nobody has knocked.
+    mine: u64,
 }
 
-impl Session<'_> {
+impl<'a> HeldTurn<'a> {
+    /// Gives the turn back, unless somebody knocked since it was taken or this was last called.
+    fn give_back(self) -> Result<(), HeldTurn<'a>> {
+        let turn = &self.mailbox.turn;
+        // Release: pairs with the Acquire of `take_turn`.
+        match turn.compare_exchange(self.mine, FREE, Release, Relaxed) {
+            Ok(_) => {
+                std::mem::forget(self);
+                Ok(())
+            }
+            Err(_) => {
+                // Acquire: pairs with the Release of every knock in `take_turn`.
+                turn.fetch_and(!KNOCKED, Acquire);
+                Err(self)
+            }
+        }
+    }
+}
+
+/// Knocked or not: what waits then waits for a later delivery.
+impl Drop for HeldTurn<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of `take_turn`.
+        self.mailbox.turn.store(FREE, Release);
+    }
+}
+
+/// A delivery under way.
+pub(crate) struct Session<'a> {
+    /// Stands before the turn, so that it is let go of first.
+    pub(crate) counter: MutexGuard<'a, Counter>,
+    turn: HeldTurn<'a>,
+}
+
+impl<'a> Session<'a> {
+    fn open(turn: HeldTurn<'a>) -> Session<'a> {
+        let counter = turn.mailbox.counter.lock();
+        // No panic of a receiver gets this far; a counter left by any other is whole, for its fields
+        // are counts.
+        let counter = counter.unwrap_or_else(PoisonError::into_inner);
+        Session { counter, turn }
+    }
+
     /// The oldest letter, which counts as being handed on until the next one is taken.
     pub(crate) fn take(&self) -> Option<Letter> {
-        let letter = self.mailbox.pending.pop()?;
-        self.mailbox
-            .telling
-            .store(letter.violation.sequence, Relaxed);
+        let mailbox = self.turn.mailbox;
+        let letter = mailbox.pending.pop()?;
+        mailbox.telling.store(letter.violation.sequence, Relaxed);
         Some(letter)
     }
-}
 
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        self.mailbox.deliverer.store(0, Relaxed);
+    /// Gives the turn back, or keeps it because somebody knocked, who may have posted what this
+    /// session has not looked for yet.
+    pub(crate) fn end(self) -> Option<Session<'a>> {
+        let Session { counter, turn } = self;
+        drop(counter);
+        turn.give_back().err().map(Session::open)
     }
 }
 
-/// What passed in the current second.
-pub(crate) struct Window {
-    begun: Option<Instant>,
-    passed: u32,
-}
-
-impl Window {
-    /// Lets a violation pass, or not, by the rate. A second begins with the first violation that
-    /// passes in it.
-    pub(crate) fn admits(&mut self, rate: Rate, now: Instant) -> bool {
-        let is_over = self
-            .begun
-            .is_none_or(|begun| now.saturating_duration_since(begun) >= RATE_WINDOW);
-        if is_over {
-            self.begun = Some(now);
-            self.passed = 0;
-        }
-        let is_admitted = self.passed < rate.per_second.get();
-        if is_admitted {
-            self.passed += 1;
-        }
-        is_admitted
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
-    use std::num::NonZeroU32;
     use std::thread;
 
     use super::*;
@@ -274,6 +301,36 @@ mod tests {
     }
 
     #[test]
+    fn a_knock_keeps_the_turn_for_one_more_look() {
+        let mailbox = Mailbox::new();
+        let session = mailbox.take_turn().unwrap();
+        thread::scope(|scope| {
+            let knock = || assert!(mailbox.take_turn().is_none());
+            scope.spawn(knock).join().unwrap();
+            scope.spawn(knock).join().unwrap();
+        });
+        assert!(mailbox.is_delivering());
+        let session = session.end().unwrap();
+        assert!(mailbox.is_delivering());
+        assert!(session.end().is_none());
+        assert!(!mailbox.is_delivering());
+        assert!(mailbox.take_turn().is_some());
+    }
+
+    #[test]
+    fn a_turn_that_is_dropped_is_free_knocked_or_not() {
+        let mailbox = Mailbox::new();
+        let session = mailbox.take_turn().unwrap();
+        thread::scope(|scope| {
+            let knock = || assert!(mailbox.take_turn().is_none());
+            scope.spawn(knock).join().unwrap();
+        });
+        drop(session);
+        let session = mailbox.take_turn().unwrap();
+        assert!(session.end().is_none());
+    }
+
+    #[test]
     fn only_the_thread_with_the_turn_is_delivering() {
         let mailbox = Mailbox::new();
         assert!(!mailbox.is_delivering());
@@ -294,24 +351,5 @@ mod tests {
         let (one, other) = (Mailbox::new(), Mailbox::new());
         let _session = one.take_turn().unwrap();
         assert!(!other.is_delivering());
-    }
-
-    #[test]
-    fn a_window_admits_its_rate_in_every_second_and_no_more() {
-        let rate = Rate {
-            per_second: NonZeroU32::new(2).unwrap(),
-        };
-        let begun = Instant::now();
-        let mut window = Window {
-            begun: None,
-            passed: 0,
-        };
-        let mut admits_at =
-            |milliseconds| window.admits(rate, begun + Duration::from_millis(milliseconds));
-        let times = [
-            0, 0, 0, 999, 1_000, 1_500, 1_999, 2_000, 60_000, 60_000, 60_000,
-        ];
-        let admitted = times.map(|time| u8::from(admits_at(time)));
-        assert_eq!(admitted, [1, 1, 0, 0, 1, 1, 0, 1, 1, 1, 0]);
     }
 }

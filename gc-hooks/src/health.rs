@@ -2,21 +2,21 @@
 //!
 //! Owns the health word, the counters, the first violation and the ring of the last ones. Written
 //! by `Hooks::report` from any thread in any phase, by a few atomics and without a lock; read by
-//! anyone at any time. Invariants: health turns once and never turns back; `total` is the highest
-//! sequence number given out; the count of a check is never more than the total. Deliberately
-//! absent: judgement (that is the policy's) and delivery.
+//! anyone at any time. Invariants: health turns once and never turns back; whoever sees that a
+//! violation turned it finds a first violation; `total` is the highest sequence number given out; a
+//! count or `suppressed`, read before the total, is never more than the total. Deliberately absent:
+//! judgement (that is the policy's) and delivery.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
-
-use crossbeam_queue::ArrayQueue;
 
 use crate::check::Check;
 use crate::clock::Clock;
+use crate::ring::Ring;
+use crate::store::WrittenOnce;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::violation::Violation;
 
 /// How many of the last violations [`Health::recent`] remembers: enough to see a pattern, small
@@ -42,21 +42,17 @@ struct Books {
     /// Cleared once, in `mark_unhealthy`; read by anyone.
     is_healthy: AtomicBool,
     /// Written by the one thread that cleared `is_healthy`, right after it did.
-    unhealthy_since: OnceLock<Instant>,
+    unhealthy_since: WrittenOnce<Instant>,
     /// Violations recorded; the last sequence number given out.
     total: AtomicU64,
     /// Violations recorded of each check, indexed by `Check::index`.
     counts: [AtomicU64; Check::COUNT],
     /// Violations that were recorded but not handed on. Written by the recorder and by deliveries.
     suppressed: AtomicU64,
-    /// Written by the one thread that drew sequence number 1, so no recorder ever waits for another
-    /// here.
-    first: OnceLock<Violation>,
-    /// Written by recorders, the newest pushing out the oldest; emptied by readers.
-    fresh: ArrayQueue<Violation>,
-    /// The last violations that readers took out of `fresh`, in order of their sequence. Readers
-    /// alone lock it.
-    seen: Mutex<VecDeque<Violation>>,
+    /// Written by the one thread that drew sequence number 1.
+    first: WrittenOnce<Violation>,
+    /// Written by every recorder, before it turns the health.
+    ring: Ring,
     /// Read once by the recorder, when health turns, and by deliveries.
     clock: Clock,
 }
@@ -65,13 +61,12 @@ impl Health {
     pub(crate) fn new(clock: Clock) -> Health {
         let books = Books {
             is_healthy: AtomicBool::new(true),
-            unhealthy_since: OnceLock::new(),
+            unhealthy_since: WrittenOnce::new(),
             total: AtomicU64::new(0),
-            counts: [const { AtomicU64::new(0) }; Check::COUNT],
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
             suppressed: AtomicU64::new(0),
-            first: OnceLock::new(),
-            fresh: ArrayQueue::new(RECENT_MAX),
-            seen: Mutex::new(VecDeque::new()),
+            first: WrittenOnce::new(),
+            ring: Ring::new(RECENT_MAX),
             clock,
         };
         Health {
@@ -87,19 +82,20 @@ impl Health {
             sequence,
             ..violation
         };
-        books.counts[violation.check.index()].fetch_add(1, Relaxed);
+        // Release: whoever sees it counted here sees it in the total (pairs with the Acquire of
+        // `count`).
+        books.counts[violation.check.index()].fetch_add(1, Release);
         if sequence == 1 {
-            // Nobody else draws number 1, so the cell is empty and nobody else is filling it.
-            let _ = books.first.set(violation);
+            books.first.set(violation);
         }
-        // The one pushed out is the oldest of the ring; it stays counted.
-        let _ = books.fresh.force_push(violation);
+        books.ring.push(violation);
         violation
     }
 
     /// Counts a violation that is recorded and will not be handed on.
     pub(crate) fn suppress(&self) {
-        self.books.suppressed.fetch_add(1, Relaxed);
+        // Release: as for a count (pairs with the Acquire of `suppressed`).
+        self.books.suppressed.fetch_add(1, Release);
     }
 
     /// The time by the clock that health turns by.
@@ -110,12 +106,12 @@ impl Health {
     /// Turns the heap's health, for good. Anyone may: a service that doubts its heap for reasons of
     /// its own takes itself out of rotation by the same word.
     pub fn mark_unhealthy(&self) {
-        // Release: whoever sees the word turned sees the violation that turned it (pairs with
-        // `is_healthy`).
-        if self.books.is_healthy.swap(false, AcqRel) {
-            // One thread alone sees the word turn, so the cell is empty and nobody else is filling
-            // it.
-            let _ = self.books.unhealthy_since.set(self.books.clock.now());
+        // Release: whoever sees the word turned sees the violation that turned it (pairs with the
+        // Acquire of `is_healthy`). Who sees a later turn sees the earlier ones too, for each is a
+        // write upon the one before.
+        if self.books.is_healthy.swap(false, Release) {
+            // One thread alone sees the word turn.
+            self.books.unhealthy_since.set(self.books.clock.now());
         }
     }
 
@@ -130,13 +126,14 @@ impl Health {
     /// When health turned. For a moment after it turned the answer may still be none.
     #[must_use]
     pub fn unhealthy_since(&self) -> Option<Instant> {
-        self.books.unhealthy_since.get().copied()
+        self.books.unhealthy_since.get()
     }
 
     /// Violations of one check so far.
     #[must_use]
     pub fn count(&self, check: Check) -> u64 {
-        self.books.counts[check.index()].load(Relaxed)
+        // Acquire: pairs with the Release of `record`.
+        self.books.counts[check.index()].load(Acquire)
     }
 
     /// Violations of all checks so far.
@@ -149,49 +146,35 @@ impl Health {
     /// faster than the policy's rate or than the heap delivers.
     #[must_use]
     pub fn suppressed(&self) -> u64 {
-        self.books.suppressed.load(Relaxed)
+        // Acquire: pairs with the Release of `suppress`.
+        self.books.suppressed.load(Acquire)
     }
 
-    /// The very first violation: the one to read, for later ones may follow from it.
+    /// The very first violation: the one to read, for later ones may follow from it. While that one
+    /// is still being written on another thread, the oldest of those that are written.
     #[must_use]
     pub fn first(&self) -> Option<Violation> {
-        self.books.first.get().copied()
+        let first = self.books.first.get();
+        if first.is_some() || self.total() == 0 {
+            return first;
+        }
+        // The thread that drew number 1 was overtaken, possibly by one that turned the health.
+        self.books.ring.read(|recent| recent.front().copied())
     }
 
     /// The newest violation.
     #[must_use]
     pub fn last(&self) -> Option<Violation> {
-        self.with_recent(|recent| recent.back().copied())
+        self.books.ring.read(|recent| recent.back().copied())
     }
 
     /// The last [`RECENT_MAX`] violations, the newest at the end. While others record, one that is
     /// just being written may be missing.
     #[must_use]
     pub fn recent(&self) -> Vec<Violation> {
-        self.with_recent(|recent| recent.iter().copied().collect())
-    }
-
-    fn with_recent<T>(&self, read: impl FnOnce(&VecDeque<Violation>) -> T) -> T {
-        // A reader cannot leave the list half written in a way that matters: it is put in order
-        // below every time.
-        let mut seen = self
-            .books
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Bounded, for recorders may push as fast as this pops.
-        for _ in 0..RECENT_MAX {
-            let Some(violation) = self.books.fresh.pop() else {
-                break;
-            };
-            seen.push_back(violation);
-        }
-        // Two recorders may push in another order than they drew their numbers.
-        seen.make_contiguous()
-            .sort_unstable_by_key(|violation| violation.sequence);
-        let surplus = seen.len().saturating_sub(RECENT_MAX);
-        seen.drain(..surplus);
-        read(&seen)
+        self.books
+            .ring
+            .read(|recent| recent.iter().copied().collect())
     }
 }
 
@@ -207,7 +190,7 @@ impl fmt::Debug for Health {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::thread;
     use std::time::Duration;

@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::check::Check;
 use crate::clock::Clock;
-use crate::delivery::{Addressee, Delivery, Letter, Mailbox, Posted, Session, Turn};
+use crate::delivery::{Addressee, Delivery, Letter, Mailbox, Posted, ROUNDS_MAX, Session, Turn};
 use crate::health::Health;
 use crate::last_words::{self, Ending};
 use crate::policy::{Policy, Response};
@@ -114,7 +114,13 @@ impl Hooks {
     ///
     /// Called from outside the collector, holding nothing: user code runs in here. One thread
     /// delivers at a time; a call that finds another at it, or comes from a hook, goes away at
-    /// once.
+    /// once. The other one then looks again, so that what was waiting when this was called is
+    /// handed on by one of the two. What is recorded without a delivery after it waits for the next
+    /// one, whoever makes it: what collector threads find while they hold something, what receivers
+    /// cause, and what comes in a flood while another thread delivers.
+    ///
+    /// May be called while a thread unwinds or ends. A receiver that needs thread-locals of its own
+    /// may find them gone there, and panic.
     pub fn deliver(&self) -> Delivery {
         let delivery = self.deliver_waiting();
         // Last, so that what led here is handed on first; and whoever had the turn, for a hook may
@@ -131,7 +137,7 @@ impl Hooks {
         }
         // What receivers cause while they are told waits for the next delivery, so that this one
         // comes to an end.
-        let waiting = self.mailbox.waiting();
+        let mut waiting = self.mailbox.waiting();
         if waiting == 0 {
             return Delivery::of(Turn::Idle);
         }
@@ -139,9 +145,16 @@ impl Hooks {
             return Delivery::of(Turn::Busy);
         };
         let mut delivery = Delivery::of(Turn::Taken);
-        for _ in 0..waiting {
-            let Some(letter) = session.take() else { break };
-            self.hand_on(letter, &mut session, &mut delivery);
+        for _ in 0..ROUNDS_MAX {
+            for _ in 0..waiting {
+                let Some(letter) = session.take() else { break };
+                self.hand_on(letter, &mut session, &mut delivery);
+            }
+            match session.end() {
+                None => return delivery,
+                Some(kept) => session = kept,
+            }
+            waiting = self.mailbox.waiting();
         }
         delivery
     }
@@ -226,7 +239,7 @@ impl fmt::Debug for Hooks {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::env;
     use std::num::NonZeroU32;

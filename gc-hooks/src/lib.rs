@@ -22,8 +22,9 @@
 //! ```
 //!
 //! Recording is a few atomics in memory set aside beforehand: no lock, no allocation, no user code.
-//! It may be done from any thread in any phase. What is slow or not ours (trace events, the user's
-//! hook) waits until the heap calls [`Hooks::deliver`] from outside the collector, holding nothing.
+//! It may be done from any thread in any phase, also while the thread unwinds or ends. What is slow
+//! or not ours (trace events, the user's hook) waits until the heap calls [`Hooks::deliver`] from
+//! outside the collector, holding nothing.
 //!
 //! The modules stand in the order of their imports: a module uses only those above it. Deliberately
 //! absent: anything that knows memory, objects or threads of the heap, and any state that outlives
@@ -46,15 +47,24 @@ mod policy_text;
 
 mod clock;
 
+mod store;
+
+mod ring;
+
 mod health;
 
 mod last_words;
 
 mod receiver;
 
+mod window;
+
 mod delivery;
 
 mod hooks;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 pub use check::{Check, CheckKind, CheckLevel, LevelError};
 pub use delivery::{Delivery, Turn};

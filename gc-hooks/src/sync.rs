@@ -4,7 +4,8 @@
 //! one small protocol at a time over every interleaving and every order the memory model allows. A
 //! build with `--cfg shuttle` gets shuttle's locks and threads, for tests of whole cycles: there a
 //! thread gives way only at a lock or at a [`point`], which stands wherever one thread's step can be
-//! seen by another's.
+//! seen by another's. A build with `--cfg softfail_tsan` gets the standard library's, with what
+//! its locks order made visible to ThreadSanitizer.
 //!
 //! Used by the crates of the heap alone. Modules that take part in no such protocol use the
 //! standard library directly. Deliberately absent: anything that knows a protocol.
@@ -21,9 +22,11 @@ pub mod atomic {
 
 #[cfg(loom)]
 pub use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
+#[cfg(softfail_tsan)]
+pub use seen::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(shuttle)]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard, RwLock};
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, softfail_tsan)))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
 /// A place where a model checker may let another thread go first. Nothing in a normal build.
@@ -89,6 +92,203 @@ mod checked {
     pub(super) fn point() {
         use shuttle::sync::atomic::{AtomicBool, Ordering};
         AtomicBool::new(false).load(Ordering::SeqCst);
+    }
+}
+
+/// The standard library's locks, beside each an atomic that repeats what the lock orders.
+///
+/// A lock that has to wait is taken inside the standard library, which was not built for
+/// ThreadSanitizer: what happened before is not seen to have happened before. The atomics are used
+/// here, where it is seen.
+#[cfg(softfail_tsan)]
+mod seen {
+    use std::ops::{Deref, DerefMut};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{
+        self, LockResult, PoisonError, TryLockError, TryLockResult, WaitTimeoutResult,
+    };
+    use std::time::Duration;
+
+    /// A mutex.
+    #[derive(Debug, Default)]
+    pub struct Mutex<T> {
+        lock: sync::Mutex<T>,
+        unlocks: AtomicU32,
+    }
+
+    /// The right to what a mutex holds.
+    #[derive(Debug)]
+    pub struct MutexGuard<'a, T> {
+        /// Absent only while a condition variable has it.
+        guard: Option<sync::MutexGuard<'a, T>>,
+        unlocks: &'a AtomicU32,
+    }
+
+    impl<T> Mutex<T> {
+        /// An open mutex.
+        pub const fn new(value: T) -> Mutex<T> {
+            Mutex {
+                lock: sync::Mutex::new(value),
+                unlocks: AtomicU32::new(0),
+            }
+        }
+
+        /// As the standard library's.
+        pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            lifted(self.lock.lock(), |guard| {
+                MutexGuard::new(guard, &self.unlocks)
+            })
+        }
+
+        /// As the standard library's.
+        pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+            match self.lock.try_lock() {
+                Ok(guard) => Ok(MutexGuard::new(guard, &self.unlocks)),
+                Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+                Err(TryLockError::Poisoned(error)) => {
+                    let guard = MutexGuard::new(error.into_inner(), &self.unlocks);
+                    Err(TryLockError::Poisoned(PoisonError::new(guard)))
+                }
+            }
+        }
+
+        /// As the standard library's.
+        pub fn get_mut(&mut self) -> LockResult<&mut T> {
+            self.lock.get_mut()
+        }
+
+        /// As the standard library's.
+        pub fn into_inner(self) -> LockResult<T> {
+            self.lock.into_inner()
+        }
+    }
+
+    impl<'a, T> MutexGuard<'a, T> {
+        fn new(guard: sync::MutexGuard<'a, T>, unlocks: &'a AtomicU32) -> Self {
+            // Acquire pairs with the Release of `part`.
+            unlocks.load(Ordering::Acquire);
+            MutexGuard {
+                guard: Some(guard),
+                unlocks,
+            }
+        }
+
+        fn part(&mut self) -> Option<sync::MutexGuard<'a, T>> {
+            // Release pairs with the Acquire of `new`.
+            self.unlocks.fetch_add(1, Ordering::Release);
+            self.guard.take()
+        }
+    }
+
+    impl<T> Drop for MutexGuard<'_, T> {
+        fn drop(&mut self) {
+            if self.guard.is_some() {
+                drop(self.part());
+            }
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            match &self.guard {
+                Some(guard) => guard,
+                None => std::process::abort(),
+            }
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            match &mut self.guard {
+                Some(guard) => guard,
+                None => std::process::abort(),
+            }
+        }
+    }
+
+    fn lifted<A, B>(result: LockResult<A>, lift: impl FnOnce(A) -> B) -> LockResult<B> {
+        match result {
+            Ok(value) => Ok(lift(value)),
+            Err(error) => Err(PoisonError::new(lift(error.into_inner()))),
+        }
+    }
+
+    /// A condition variable.
+    #[derive(Debug, Default)]
+    pub struct Condvar(sync::Condvar);
+
+    impl Condvar {
+        /// One that nobody waits for.
+        pub const fn new() -> Condvar {
+            Condvar(sync::Condvar::new())
+        }
+
+        /// As the standard library's.
+        pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+            let unlocks = guard.unlocks;
+            match guard.part() {
+                Some(inner) => lifted(self.0.wait(inner), |inner| MutexGuard::new(inner, unlocks)),
+                None => Ok(guard),
+            }
+        }
+
+        /// As the standard library's.
+        pub fn wait_timeout<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            timeout: Duration,
+        ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+            let unlocks = guard.unlocks;
+            let Some(inner) = guard.part() else {
+                std::process::abort()
+            };
+            lifted(self.0.wait_timeout(inner, timeout), |(inner, result)| {
+                (MutexGuard::new(inner, unlocks), result)
+            })
+        }
+
+        /// As the standard library's.
+        pub fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        /// As the standard library's.
+        pub fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    /// A readers-writer lock, taken by trying: that does not wait inside the standard library.
+    #[derive(Debug, Default)]
+    pub struct RwLock<T>(sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        /// An open lock.
+        pub const fn new(value: T) -> RwLock<T> {
+            RwLock(sync::RwLock::new(value))
+        }
+
+        /// As the standard library's.
+        pub fn read(&self) -> LockResult<sync::RwLockReadGuard<'_, T>> {
+            tried(|| self.0.try_read())
+        }
+
+        /// As the standard library's.
+        pub fn write(&self) -> LockResult<sync::RwLockWriteGuard<'_, T>> {
+            tried(|| self.0.try_write())
+        }
+    }
+
+    fn tried<G>(mut attempt: impl FnMut() -> TryLockResult<G>) -> LockResult<G> {
+        loop {
+            match attempt() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
     }
 }
 
