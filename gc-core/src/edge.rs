@@ -11,6 +11,8 @@ use core::marker::PhantomData;
 use core::panic::Location;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use gc_hooks::sync::point;
+
 use crate::gc::{Brand, Gc};
 use crate::object::Object;
 use crate::scope::Scope;
@@ -156,6 +158,7 @@ unsafe impl<T: Object + ?Sized> Trace for Edge<'_, T> {
 
     #[inline]
     fn trace(&self, tracer: &mut Tracer<'_>) {
+        point();
         // Acquire pairs with the Release of the store: the marker scans what it finds.
         tracer.visit_address(self.word.load(Ordering::Acquire));
     }

@@ -25,6 +25,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::HashMap;
 
 use gc_hooks::Origin;
+use gc_hooks::sync::point;
 use gc_sweep::{ClassId, Colour};
 
 use crate::gc::Gc;
@@ -57,9 +58,11 @@ impl EphemeronCell {
     /// Whoever reads a pair while a cycle marks shades what it gives out. In `Clear` it gives out
     /// only what is marked, key and value both, and whose cell still answers the same afterwards.
     pub(crate) fn entry(&self) -> Option<(usize, usize)> {
+        point();
         // Acquire pairs with the Release in `clear`: a value that reads as zero shows a key that is
         // zero already. A value that does not was read before it was nulled.
         let value = self.value.load(Ordering::Acquire);
+        point();
         // Acquire pairs with the Release in `clear`, and keeps this load before those that follow.
         let key = self.key.load(Ordering::Acquire);
         (key != 0).then_some((key, value))
@@ -68,7 +71,9 @@ impl EphemeronCell {
     /// The pair is dead.
     fn clear(&self) {
         // Both Releases pair with the Acquires of `entry`, which reads in the opposite order.
+        point();
         self.key.store(0, Ordering::Release);
+        point();
         self.value.store(0, Ordering::Release);
     }
 }

@@ -277,6 +277,7 @@ impl Record {
     }
 
     pub(crate) fn is_upgrading(&self) -> bool {
+        point();
         // SeqCst pairs with `set_upgrading`; it also acquires what the upgrade shaded.
         self.upgrading.load(Ordering::SeqCst)
     }

@@ -176,8 +176,11 @@ impl RootTable {
         addresses.extend(
             slots
                 .take(used)
-                // Acquire pairs with the Release of `add`.
-                .map(|slot| slot.address.load(Ordering::Acquire))
+                .map(|slot| {
+                    point();
+                    // Acquire pairs with the Release of `add`.
+                    slot.address.load(Ordering::Acquire)
+                })
                 .filter(|address| *address != 0),
         );
     }

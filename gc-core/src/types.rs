@@ -12,9 +12,10 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use bitvec::prelude::{BitSlice, BitVec};
+use gc_hooks::sync::{Mutex, MutexGuard};
 use gc_sweep::{AllocError, ClassId, ClassSpec, DropGlue, Scan, SizeClass, SlotSize, Space};
 
 use crate::object::{Extent, TypeInfo};
@@ -142,7 +143,8 @@ type Block = Box<[OnceLock<TypeEntry>]>;
 pub(crate) struct Types {
     /// Read by anyone without a lock; an entry is written once, under `index`.
     blocks: Box<[OnceLock<Block>]>,
-    /// Type to index, and the next free index. Locked at a type's first allocation in a mutator.
+    /// Type to index, and the next free index. Locked at a type's first allocation in a
+    /// mutator, and while a class is made.
     index: Mutex<Index>,
 }
 
@@ -178,6 +180,10 @@ impl Types {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The entry of an index, or `None` when it was never given out.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&TypeEntry> {
@@ -191,7 +197,7 @@ impl Types {
 
     /// The index of a Rust type, registering it at first sight.
     pub(crate) fn index_of(&self, info: &'static TypeInfo) -> Result<u32, AllocError> {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.lock();
         if let Some(known) = index.by_id.get(&(info.id)()) {
             return Ok(*known);
         }
@@ -207,7 +213,7 @@ impl Types {
         pointers: &BitVec,
     ) -> Result<u32, AllocError> {
         let shape = ShapeInfo::new(name, pointers.len() as u32, pointers);
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.lock();
         self.add(&mut index, TypeKind::Shape(shape))
     }
 
@@ -234,13 +240,19 @@ impl Types {
             Some(class) => (class.index(), SlotSize::Class(class)),
             None => (SizeClass::COUNT, SlotSize::Large),
         };
-        let class = *entry.classes.get(at)?.get_or_init(|| {
-            space.register(ClassSpec {
-                type_index: index,
-                type_name: entry.name(),
-                slot,
-                scan: entry.scan(),
-                drop: entry.drop_glue(),
+        let known = entry.classes.get(at)?;
+        let class = known.get().copied().unwrap_or_else(|| {
+            // The space takes locks of its own, so threads wait for each other here and not in
+            // the cell.
+            let _index = self.lock();
+            *known.get_or_init(|| {
+                space.register(ClassSpec {
+                    type_index: index,
+                    type_name: entry.name(),
+                    slot,
+                    scan: entry.scan(),
+                    drop: entry.drop_glue(),
+                })
             })
         });
         Some(if size_class.is_some() {

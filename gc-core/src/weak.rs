@@ -14,6 +14,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use gc_hooks::sync::point;
 use gc_sweep::{ClassId, Colour};
 
 use crate::gc::Gc;
@@ -39,6 +40,7 @@ impl WeakCell {
     /// In `Clear` an upgrade reads the target, then its state byte, then the target again: still
     /// the same, it was not nulled before the byte was read.
     pub(crate) fn target(&self) -> usize {
+        point();
         // Acquire pairs with the Release of `clear_dead`, and keeps this load before those that
         // follow it.
         self.target.load(Ordering::Acquire)
@@ -88,6 +90,7 @@ pub(crate) fn clear_dead(shared: &Shared, class: ClassId, colour: Colour) {
         // Relaxed: the collector alone changes it, and its birth is visible with the state byte.
         let target = cell.target.load(Ordering::Relaxed);
         if target != 0 && !shared.state(target).has_colour(colour) {
+            point();
             // Release pairs with the Acquire of `target`.
             cell.target.store(0, Ordering::Release);
         }

@@ -58,10 +58,15 @@ pub fn trace(input: &Input) -> TokenStream {
     };
     let whole = (input.mode != TypeMode::Traced)
         .then(|| quote_spanned!(input.name.span()=> ::gc_core::Tracer::assert_leaf::<Self>(self);));
+    // A branded type around this one does not ask for the constant, and then nobody else would.
+    // Without parameters the definition itself is asked already.
+    let asserted = (input.mode == TypeMode::Drops && !input.generics.params.is_empty())
+        .then(|| quote!(let _ = const { <Self as ::gc_core::Trace>::MAY_HOLD_GC };));
     quote! {
         #[inline]
         fn trace(&self, #tracer: &mut ::gc_core::Tracer<'_>) {
             let _ = &#tracer;
+            #asserted
             #whole
             #body
         }
@@ -128,6 +133,15 @@ mod tests {
             answer.contains("`Guard` is marked `#[trace(drop)]`"),
             "{answer}"
         );
+    }
+
+    #[test]
+    fn a_drop_type_asserts_it_wherever_it_is_traced() {
+        let asked = quote!(const { <Self as ::gc_core::Trace>::MAY_HOLD_GC }).to_string();
+        let drops = trace(&input("#[trace(drop)] struct Guard<T> { held: T }"));
+        assert!(drops.to_string().contains(&asked), "{drops}");
+        let traced = trace(&input("struct Plain<T> { held: T }"));
+        assert!(!traced.to_string().contains(&asked), "{traced}");
     }
 
     #[test]

@@ -47,6 +47,14 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `#[trace(drop)]` on the type: its fields are `Trace`, it is `'static + Send`, no field can
 ///   hold a `Gc`, and it may implement `Drop`.
 ///
+/// A refusal that asks the brand to outlive `'static` means that a `Gc`, `Edge`, `Weak` or `Ephemeron`
+/// stands where nobody reports it: in a leaf, in an `Arc`, or in a cell or lock, where a store would
+/// have no write barrier. Use an `Edge` instead of a cell of `Gc`.
+///
+/// Traced types need not be `Send`. One that is not, or that leads to one that is not `Send + Sync`, is
+/// used by one thread: its roots are not `Send`. What it drops is dropped by whichever thread
+/// sweeps, so leaves, what cells own, and types that implement `Drop` are `Send` in any case.
+///
 /// A type parameter that is declared `'static` can hold no branded pointer: it is not asked to be
 /// `Trace`, and stays the same in every `At<'a>`. Every other type parameter `P` becomes
 /// `P::At<'a>` there, and the bounds on it are asked of `P::At<'a>` too.

@@ -7,6 +7,7 @@
 //! - `payload`: the payload and the check;
 //! - `fields`: every shape of type, and every container, reports what it holds;
 //! - `drops`: what is unreachable is dropped once, with its leaves, and nothing else is;
+//! - `threads`: by whichever thread, also when it holds handles of its own heap;
 //! - `families`: `At<'a>` and `MAY_HOLD_GC` are what they should be.
 
 mod payload;
@@ -16,3 +17,5 @@ mod fields;
 mod drops;
 
 mod families;
+
+mod threads;

@@ -1,4 +1,4 @@
-//! A `Gc` stays on its thread, even if the other thread ends inside the scope.
+//! A `Gc` is not sent to a thread that may outlive the scope.
 
 use gc_core::Heap;
 
@@ -7,8 +7,6 @@ fn main() {
     let mut mutator = heap.mutator();
     mutator.enter(|scope| {
         let number = scope.alloc(7_u32);
-        std::thread::scope(|threads| {
-            threads.spawn(move || println!("{}", *number));
-        });
+        std::thread::spawn(move || println!("{}", *number));
     });
 }

@@ -1,40 +1,11 @@
-//! Ephemerons: the value lives as long as its key is reachable otherwise, and not longer.
+//! Who keeps whom alive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gc_core::{
-    CheckLevel, Driver, Edge, Ephemeron, Gc, Heap, Mutator, Phase, Policy, Root, StepProgress,
-    Trace, Weak,
-};
+use gc_core::{Gc, Mutator, Trace, Weak};
 
-#[derive(Trace)]
-struct Node<'gc> {
-    id: usize,
-    next: Edge<'gc, Node<'gc>>,
-}
-
-fn node<'gc>(id: usize) -> Node<'gc> {
-    Node {
-        id,
-        next: Edge::none(),
-    }
-}
-
-type Pair<'gc> = Ephemeron<'gc, Node<'gc>, Node<'gc>>;
-
-/// Objects that hold ephemerons, as a weak map does.
-#[derive(Trace)]
-struct Table<'gc> {
-    pairs: Vec<Pair<'gc>>,
-}
-
-/// A list whose links are ephemerons: each value holds the next pair.
-#[derive(Trace)]
-struct Link<'gc> {
-    id: usize,
-    next: Option<Ephemeron<'gc, Link<'gc>, Link<'gc>>>,
-}
+use crate::{Node, Pair, Table, heap, ids, node, one_pair};
 
 /// Counts drops; holds no managed pointer.
 #[derive(Trace)]
@@ -45,51 +16,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-fn heap_at(level: CheckLevel) -> (Heap, Mutator) {
-    let heap = Heap::builder()
-        .driver(Driver::Manual)
-        .policy(Policy::STRICT)
-        .checks(level)
-        .build()
-        .unwrap();
-    let mutator = heap.mutator();
-    (heap, mutator)
-}
-
-fn heap() -> (Heap, Mutator) {
-    heap_at(CheckLevel::Paranoid)
-}
-
-/// A table with one pair, and a root of its key.
-fn one_pair(mutator: &mut Mutator) -> (Root<Table<'static>>, Root<Node<'static>>) {
-    mutator.enter(|scope| {
-        let (key, value) = (scope.alloc(node(1)), scope.alloc(node(2)));
-        let pairs = vec![scope.ephemeron(key, value)];
-        (scope.root(scope.alloc(Table { pairs })), scope.root(key))
-    })
-}
-
-/// The ids of keys and values of a table, pair by pair.
-fn ids(mutator: &mut Mutator, table: &Root<Table<'static>>) -> Vec<Option<(usize, usize)>> {
-    mutator.enter(|scope| {
-        let table = scope.get(table).unwrap();
-        let entries = table.pairs.iter().map(|pair| scope.ephemeron_entry(*pair));
-        entries
-            .map(|entry| entry.map(|(key, value)| (key.id, value.id)))
-            .collect()
-    })
-}
-
-fn step_to(heap: &Heap, phase: Phase) {
-    for _ in 0..100_000 {
-        if heap.phase() == phase {
-            return;
-        }
-        heap.step(1).unwrap();
-    }
-    panic!("the cycle never came to {phase}");
 }
 
 #[test]
@@ -237,75 +163,6 @@ fn one_key_may_have_many_values() {
     assert_eq!(ids(&mut mutator, &table), vec![None; 100]);
 }
 
-/// Cells in both orders of address: one is decided in a single pass, the other needs the index.
-#[test]
-fn long_chains_of_keys_and_values_are_decided_in_either_order() {
-    const LINKS: usize = 10_000;
-    for reversed in [false, true] {
-        let (heap, mut mutator) = heap_at(CheckLevel::Default);
-        let (table, key) = mutator.enter(|scope| {
-            let nodes: Vec<_> = (0..=LINKS).map(|id| scope.alloc(node(id))).collect();
-            let pair = |at: usize| scope.ephemeron(nodes[at], nodes[at + 1]);
-            let pairs = if reversed {
-                (0..LINKS).rev().map(pair).collect()
-            } else {
-                (0..LINKS).map(pair).collect()
-            };
-            (
-                scope.root(scope.alloc(Table { pairs })),
-                scope.root(nodes[0]),
-            )
-        });
-        heap.collect().unwrap();
-        let mut alive = ids(&mut mutator, &table);
-        alive.sort_unstable();
-        let wanted: Vec<_> = (0..LINKS).map(|id| Some((id, id + 1))).collect();
-        assert_eq!(alive, wanted);
-        drop(key);
-        let report = heap.collect().unwrap();
-        assert_eq!(report.objects_marked, LINKS as u64 + 1, "table and cells");
-        assert_eq!(ids(&mut mutator, &table), vec![None; LINKS]);
-    }
-}
-
-/// No pass over the cells knows more than the next link: each cell is found in the value before it.
-#[test]
-fn a_list_linked_by_ephemerons_is_followed_to_its_end() {
-    const LINKS: usize = 10_000;
-    let (heap, mut mutator) = heap_at(CheckLevel::Default);
-    let (list, keys) = mutator.enter(|scope| {
-        let keys: Vec<_> = (0..LINKS)
-            .map(|id| scope.alloc(Link { id, next: None }))
-            .collect();
-        let mut head = scope.alloc(Link {
-            id: LINKS,
-            next: None,
-        });
-        for (id, key) in keys.iter().enumerate().rev() {
-            let next = Some(scope.ephemeron(*key, head));
-            head = scope.alloc(Link { id, next });
-        }
-        (scope.root(head), scope.root(scope.alloc_slice(keys)))
-    });
-    let length = |mutator: &mut Mutator| {
-        mutator.enter(|scope| {
-            let mut at = scope.get(&list).unwrap();
-            let mut length = 0;
-            while let Some((key, next)) = at.next.and_then(|next| scope.ephemeron_entry(next)) {
-                assert_eq!((key.id, next.id), (length, length + 1));
-                (at, length) = (next, length + 1);
-            }
-            length
-        })
-    };
-    heap.collect().unwrap();
-    assert_eq!(length(&mut mutator), LINKS);
-    drop(keys);
-    let report = heap.collect().unwrap();
-    assert_eq!(length(&mut mutator), 0);
-    assert_eq!(report.objects_marked, 2, "the head and its cell");
-}
-
 #[test]
 fn a_weak_reference_to_a_value_lives_as_long_as_the_key() {
     #[derive(Trace)]
@@ -383,60 +240,4 @@ fn strings_and_slices_may_be_keys_and_values() {
     mutator.enter(|scope| {
         assert!(scope.ephemeron_entry(*scope.get(&pair).unwrap()).is_none());
     });
-}
-
-/// Reading a pair makes key and value reachable: in every phase but the last they then survive, and
-/// in the last the answer is that they are dead.
-#[test]
-fn what_is_read_in_any_phase_is_whole_and_stays() {
-    for phase in [
-        Phase::Arm,
-        Phase::Settle,
-        Phase::Snapshot,
-        Phase::Mark,
-        Phase::Clear,
-        Phase::Sweep,
-    ] {
-        let (heap, mut mutator) = heap();
-        let (table, key) = one_pair(&mut mutator);
-        drop(key);
-        heap.request_collect();
-        step_to(&heap, phase);
-        let kept = mutator.enter(|scope| {
-            let pair = scope.get(&table).unwrap().pairs[0];
-            scope
-                .ephemeron_entry(pair)
-                .map(|(key, value)| (scope.root(key), scope.root(value)))
-        });
-        while heap.step(1000).unwrap().progress != StepProgress::Idle {}
-        heap.collect().unwrap();
-        let is_last = matches!(phase, Phase::Clear | Phase::Sweep);
-        assert_eq!(kept.is_none(), is_last, "{phase}");
-        let Some((key, value)) = kept else {
-            assert_eq!(ids(&mut mutator, &table), [None]);
-            continue;
-        };
-        assert_eq!(ids(&mut mutator, &table), [Some((1, 2))]);
-        mutator.enter(|scope| {
-            let ids = (scope.get(&key).unwrap().id, scope.get(&value).unwrap().id);
-            assert_eq!(ids, (1, 2));
-        });
-    }
-}
-
-#[test]
-fn pairs_made_while_a_cycle_marks_are_kept() {
-    let (heap, mut mutator) = heap();
-    for phase in [Phase::Arm, Phase::Snapshot, Phase::Mark, Phase::Clear] {
-        heap.request_collect();
-        step_to(&heap, phase);
-        let (table, key) = one_pair(&mut mutator);
-        while heap.step(1000).unwrap().progress != StepProgress::Idle {}
-        assert_eq!(ids(&mut mutator, &table), [Some((1, 2))], "{phase}");
-        heap.collect().unwrap();
-        assert_eq!(ids(&mut mutator, &table), [Some((1, 2))], "{phase}");
-        drop(key);
-        heap.collect().unwrap();
-        assert_eq!(ids(&mut mutator, &table), [None], "{phase}");
-    }
 }
