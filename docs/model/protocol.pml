@@ -1,7 +1,7 @@
 /* The protocol of gc-core: many mutators, background collection, no stop of the world.
  *
  * docs/model/README.md says what each step stands for, lists every switch and gives the results;
- * .ci/model and .ci/model-large run it. The model is sequentially consistent: what orders the
+ * .ci/model and .ci/model-large run it (with lib.sh beside this file). The model is sequentially consistent: what orders the
  * accesses of the implementation is loom's and TSan's business, not spin's.
  *
  * Objects are numbered 1..N, have one pointer field and are a span of their own. `col` is the
@@ -39,6 +39,7 @@
 #define DROPROOT 512            /* a root slot = null                            */
 #define UPGRADE 1024            /* r1 = what the weak or ephemeron cell holds    */
 #define EXIT   2048             /* leave the registry; attach again              */
+#define JOIN   4096             /* attach, with START_DETACHED                   */
 #define BASIC  (LOAD | WALK | PARK | DROP | ALLOC | STORE | SWAP)
 #ifndef OPS0
 #define OPS0 BASIC
@@ -355,7 +356,7 @@ end:
 #ifdef WRONG_EXIT_LATE_HANDOVER
      d_step { injector = injector | ME.grey; ME.grey = 0 }
 #endif
-  :: d_step { CAN(EXIT) && !ME.attached && !registry_locked ->
+  :: d_step { CAN(EXIT | JOIN) && !ME.attached && !registry_locked ->
        ME.attached = 1;
        ME.answered = request;
        ME.bcol = nc;
@@ -612,8 +613,14 @@ marking:
 #endif
 #if defined(WEAK) || defined(EPHEMERON)
   phase = TERM;
-  !m[0].upgrading;
-  !m[1].upgrading;
+  if
+  :: !m[0].upgrading; !m[1].upgrading
+  :: phase = MARK;                      /* looked often enough: mark on, come back */
+#ifdef HELPER
+     gate = 1;
+#endif
+     goto marking
+  fi;
 #endif
 #ifdef ATTACH
   registry_locked = 1;
@@ -719,7 +726,10 @@ init {
 #if START >= 2
     f[2] = 3;
 #endif
-    m[0].colour = 1; m[0].bcol = 1; m[0].attached = 1; m[0].r0 = 1;
+    m[0].colour = 1; m[0].bcol = 1;
+#ifndef START_DETACHED
+    m[0].attached = 1; m[0].r0 = 1;
+#endif
     m[1].colour = 1; m[1].bcol = 1; m[1].attached = 1;
 #ifdef ROOTS
     root[0] = 1;                /* the second mutator has an empty stack */

@@ -28,8 +28,8 @@ use crate::world::KnownRecords;
 
 /// Entries of the queue of prefetched addresses; a power of two. See the head for the reason.
 const QUEUE_ENTRIES: usize = 32;
-/// Visits between two looks whether somebody is hungry.
-const VISITS_A_LOOK: usize = 64;
+/// Work units between two looks whether somebody is hungry.
+const UNITS_A_LOOK: usize = 64;
 /// Addresses in a packet that is given away.
 const PACKET_ADDRESSES: usize = 256;
 
@@ -58,7 +58,6 @@ pub(crate) struct Marker {
     queued: usize,
     pieces: Vec<Piece>,
     known: KnownRecords,
-    visits: usize,
     objects_marked: u64,
     bytes_marked: u64,
 }
@@ -73,7 +72,6 @@ impl Marker {
             queued: 0,
             pieces: Vec::new(),
             known: KnownRecords::default(),
-            visits: 0,
             objects_marked: 0,
             bytes_marked: 0,
         }
@@ -104,22 +102,21 @@ impl Marker {
                 break Drained::Budget;
             }
             *budget -= 1;
-            let marked = if let Some(address) = self.next_queued(shared) {
-                self.visit(shared, address)
-            } else if let Some(piece) = self.pieces.pop() {
-                self.scan(shared, piece.address, piece.from);
-                None
-            } else if let Some(address) = self.steal(shared) {
-                self.visit_grey(shared, address)
-            } else if self.steal_packet(shared) {
-                None
-            } else {
-                break Drained::Dry;
+            let marked = match self.next_queued(shared) {
+                Some(address) => self.visit(shared, address),
+                None => match self.find_work(shared) {
+                    Some(marked) => marked,
+                    None => break Drained::Dry,
+                },
             };
-            if let (Some(address), Some(pending)) = (marked, pending.as_deref_mut()) {
+            if let Some(pending) = &mut pending
+                && let Some(address) = marked
+            {
                 self.stack.extend(pending.on_marked(shared, address));
             }
-            self.share(shared);
+            if budget.is_multiple_of(UNITS_A_LOOK) {
+                self.share(shared);
+            }
         };
         shared
             .progress
@@ -128,10 +125,25 @@ impl Marker {
         drained
     }
 
+    /// Does the next piece of work that is not in the queue, and answers the object marked by it, if
+    /// any. `None` when there is no more work.
+    #[inline(never)]
+    fn find_work(&mut self, shared: &Shared) -> Option<Option<usize>> {
+        if let Some(piece) = self.pieces.pop() {
+            self.scan_apart(shared, piece.address, piece.from);
+            return Some(None);
+        }
+        if let Some(address) = self.steal(shared) {
+            return Some(self.visit_grey(shared, address));
+        }
+        self.steal_packet(shared).then_some(None)
+    }
+
     /// Gives all private work away, as a helper does before it leaves.
     pub(crate) fn give_all(&mut self, shared: &Shared) {
-        while let Some(piece) = self.pieces.pop() {
-            self.scan(shared, piece.address, piece.from);
+        while !self.pieces.is_empty() {
+            // A piece is what comes first when the queue and the stack are left alone.
+            self.find_work(shared);
         }
         while self.queued > 0 {
             self.stack.push(self.queue[self.head]);
@@ -146,11 +158,8 @@ impl Marker {
 
     /// Gives a packet away when another marker is hungry. It comes from the bottom of the stack, where
     /// what was found first leads to the most.
-    #[inline]
     fn share(&mut self, shared: &Shared) {
-        self.visits += 1;
-        if !self.visits.is_multiple_of(VISITS_A_LOOK)
-            || shared.hungry.load(Ordering::Relaxed) == 0
+        if shared.hungry.load(Ordering::Relaxed) == 0
             || self.stack.len() < 2 * PACKET_ADDRESSES
         {
             return;
@@ -209,10 +218,18 @@ impl Marker {
             return None;
         }
         shared.space.states().mark(address, byte, self.colour);
-        self.scan(shared, address, 0);
+        self.scan_apart(shared, address, 0);
         Some(address)
     }
 
+    /// As [`Marker::scan`], outside the loop over the queue, where it stays in line.
+    #[inline(never)]
+    fn scan_apart(&mut self, shared: &Shared, address: usize, from: usize) {
+        self.scan(shared, address, from);
+    }
+
+    /// Scans an object, or the rest of a long slice.
+    #[inline(always)]
     fn scan(&mut self, shared: &Shared, address: usize, from: usize) {
         let Some(span) = shared.space.span_of(address) else {
             return;

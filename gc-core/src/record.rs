@@ -79,7 +79,7 @@ pub(crate) struct Record {
     answered: AtomicU64,
     /// The mutator is between reading a weak reference and having shaded its target.
     upgrading: AtomicBool,
-    /// Names the thread that entered last.
+    /// Names the thread that is inside, once it has said so; zero outside.
     thread: AtomicU64,
     /// Where it entered.
     call_site: AtomicCell<Option<&'static Location<'static>>>,
@@ -184,6 +184,8 @@ impl Record {
         struct Leave<'a>(&'a Record);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
+                // A record that is in never carries the token of a thread that has left it.
+                self.0.thread.store(0, Ordering::Relaxed);
                 self.0.let_go();
             }
         }
@@ -235,7 +237,7 @@ impl Record {
 
     /// Whether the mutator is inside `enter` on this thread.
     pub(crate) fn is_in_here(&self) -> bool {
-        // The thread's own stores are in order for itself; another thread's token is never its own.
+        // A thread sees its own stores in order, and what it left says zero.
         self.thread.load(Ordering::Relaxed) == thread_token() && self.is_in()
     }
 

@@ -126,19 +126,18 @@ impl<'gc> Scope<'gc> {
             return Some(None);
         };
         let colour = self.local().barrier_colour.get();
-        let are_marked = || {
-            let mut objects = objects.iter();
-            objects.all(|object| shared.state(*object).has_colour(colour))
+        // A slot that was swept and taken again meanwhile looks marked; then its cell was nulled
+        // before, which the second look sees.
+        let are_alive = || {
+            let mut marked = objects.iter();
+            marked.all(|object| shared.state(*object).has_colour(colour)) && read() == objects
         };
         match phase {
             Phase::Idle | Phase::Sweep => Some(Some(objects)),
-            Phase::Terminate => are_marked().then_some(Some(objects)),
-            // What is white is dead, though its cell may not be nulled yet. A slot that was swept and
-            // taken again meanwhile looks marked; then its cell was nulled before.
-            Phase::Clear => {
-                let are_alive = are_marked() && read() == objects;
-                Some(are_alive.then_some(objects))
-            }
+            // Nobody waits for an upgrade that begins now: it may last until after the flip.
+            Phase::Terminate => are_alive().then_some(Some(objects)),
+            // What is white is dead, though its cell may not be nulled yet.
+            Phase::Clear => Some(are_alive().then_some(objects)),
             Phase::Arm | Phase::Settle | Phase::Snapshot | Phase::Mark => {
                 objects.iter().for_each(|object| {
                     self.shade(*object, Origin::Resurrection, call_site);
