@@ -89,8 +89,8 @@ struct Session<'gc> {
     older: Edge<'gc, Session<'gc>>,
 }
 
-/// Starts the worker and waits for the health of its heap. A heap stays on the thread that built
-/// it; its health goes anywhere.
+/// Starts the worker, which owns the heap, and waits for its health: a handle that any thread may
+/// poll.
 fn start_worker() -> Result<(Sender<Job>, Health, thread::JoinHandle<()>), AnyError> {
     let (orders, inbox) = mpsc::channel();
     let (ready, started) = mpsc::channel();

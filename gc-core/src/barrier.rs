@@ -15,7 +15,8 @@ use gc_hooks::sync::point;
 use gc_hooks::{Check, Origin, Phase};
 
 use crate::handshake;
-use crate::record::{Barrier, Local, Record};
+use crate::local::{Barrier, Local};
+use crate::record::Record;
 use crate::shared::{Shared, Source};
 
 /// Who stores, and where.

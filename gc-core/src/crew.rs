@@ -8,11 +8,12 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use gc_hooks::Phase;
+use gc_hooks::sync::{Mutex, MutexGuard};
 use gc_sweep::SweepMode;
 
 use crate::engine::{Engine, StepProgress};
@@ -69,7 +70,7 @@ impl Crew {
         Ok(crew)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -26,6 +26,8 @@ use crate::verify::{self, Expect, Verifier, VerifyReport};
 
 /// Work units of one step of a collection that was asked for as a whole.
 const COLLECT_UNITS: usize = 1 << 16;
+/// Work units between two looks at the clock while an edge of `enter` waits for a cycle.
+const WAIT_UNITS: usize = 1 << 12;
 /// Work units paid at each edge of `enter` while a cycle runs.
 const EDGE_UNITS: usize = 256;
 /// How long an edge of `enter` waits for a cycle when the heap is over its soft limit.
@@ -141,7 +143,7 @@ impl Drive {
     /// Runs a whole cycle that begins after the call, after the one in progress.
     pub(crate) fn collect(&self) -> Result<CycleReport, CollectError> {
         self.refuse_use()?;
-        let report = self.run_cycle(None).and_then(|report| {
+        let report = self.run_cycle(None, COLLECT_UNITS).and_then(|report| {
             // Without a deadline the cycle ends, or the heap has stopped reclaiming.
             report.ok_or(CollectError::MutatorsInside)
         });
@@ -158,8 +160,13 @@ impl Drive {
         Ok(())
     }
 
-    /// Steps until a cycle that was not yet open at the call has ended. `None` after the deadline.
-    fn run_cycle(&self, deadline: Option<Instant>) -> Result<Option<CycleReport>, CollectError> {
+    /// Steps, by so many work units, until a cycle that was not yet open at the call has ended. `None`
+    /// after the deadline.
+    fn run_cycle(
+        &self,
+        deadline: Option<Instant>,
+        units: usize,
+    ) -> Result<Option<CycleReport>, CollectError> {
         let shared = &self.shared;
         let first = shared.world.cycle() + 1;
         let backoff = Backoff::new();
@@ -177,7 +184,7 @@ impl Drive {
                 self.request();
             }
             let epoch = shared.signal.epoch();
-            match self.step(COLLECT_UNITS, SweepMode::Any)?.progress {
+            match self.step(units, SweepMode::Any)?.progress {
                 StepProgress::Working | StepProgress::Idle => backoff.reset(),
                 StepProgress::Waiting if backoff.is_completed() => {
                     shared.signal.await_answers();
@@ -207,7 +214,7 @@ impl Drive {
 
     /// A mutator in an allocation slow path or a poll: starts a cycle when it is due, and pays for
     /// what was allocated since the last time. Destructors do not run here.
-    pub(crate) fn assist(&self) {
+    pub(crate) fn assist(&self, record: &Record) {
         if self.driver == Driver::Manual || self.refuse_callbacks().is_err() {
             return;
         }
@@ -224,15 +231,19 @@ impl Drive {
         {
             return;
         }
+        let begun = Instant::now();
         let total = usage.bytes_allocated_total;
         let owed = total.saturating_sub(self.bytes_assisted.swap(total, Ordering::Relaxed));
         let units = pacer.assist_units(owed, bytes_used);
-        if self.driver == Driver::Incremental
-            && self.try_step(units, SweepMode::WithoutDrop).is_some()
-        {
-            return;
+        if !self.advance(units, SweepMode::WithoutDrop) {
+            self.share_work(units);
         }
-        self.share_work(units);
+        record.paused_since(begun);
+    }
+
+    /// Advances the cycle as the incremental driver does. `false` when somebody else is at it.
+    fn advance(&self, units: usize, mode: SweepMode) -> bool {
+        self.driver == Driver::Incremental && self.try_step(units, mode).is_some()
     }
 
     /// Helps with what can be done beside the coordinator.
@@ -253,7 +264,10 @@ impl Drive {
     #[inline]
     pub(crate) fn at_edge(&self, record: &Record) {
         if self.driver == Driver::Incremental && self.is_active() {
-            let _busy_or_refused = self.try_step(EDGE_UNITS, SweepMode::Any);
+            let begun = Instant::now();
+            if self.advance(EDGE_UNITS, SweepMode::Any) {
+                record.paused_since(begun);
+            }
         }
         if (self.soft_limit_bytes.is_some() || self.shared.progress.is_pressed())
             && self.driver != Driver::Manual
@@ -275,7 +289,7 @@ impl Drive {
         }
         let begun = Instant::now();
         // A cycle that is refused, or not over by then, shows in the next allocation.
-        let _late_or_refused = self.run_cycle(Some(begun + EDGE_WAIT_MAX));
+        let _late_or_refused = self.run_cycle(Some(begun + EDGE_WAIT_MAX), WAIT_UNITS);
         record.paused_since(begun);
     }
 
@@ -315,7 +329,7 @@ impl Drive {
     /// Ends background collection after one last cycle.
     pub(crate) fn shutdown(&self, deadline: Instant) -> Result<CycleReport, ShutdownError> {
         self.refuse_use()?;
-        let Some(report) = self.run_cycle(Some(deadline))? else {
+        let Some(report) = self.run_cycle(Some(deadline), COLLECT_UNITS)? else {
             let mutators_inside = self.shared.world.mutators_inside();
             return Err(ShutdownError::Deadline { mutators_inside });
         };

@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use gc_hooks::{Origin, Phase};
 
-use crate::record::{Barrier, Local, Record};
+use crate::local::{Barrier, Local};
+use crate::record::Record;
 use crate::request::{Handshake, Request};
 use crate::shared::Shared;
 

@@ -34,7 +34,7 @@
 //! # Map
 //!
 //! A module imports only modules above it. Unsafe code stands in `trace`, `trace_std`, `object`,
-//! `record`, `scan`, `gc`, `weak`, `ephemeron`, `reap`, `root`, `edge`, `scope`, `upgrade` and
+//! `local`, `record`, `scan`, `gc`, `weak`, `ephemeron`, `reap`, `root`, `edge`, `scope`, `upgrade` and
 //! `raw`, and nowhere else.
 //!
 //! | module | owns |
@@ -44,7 +44,7 @@
 //! | `types` | what a span's type index means |
 //! | `stack`, `roots` | value stacks; the root table |
 //! | `pauses` | how long mutators were kept from their work |
-//! | `request`, `record`, `world` | what is asked of mutators; one mutator; all of them |
+//! | `request`, `local`, `record`, `world` | what is asked of mutators; one mutator; all of them |
 //! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
@@ -72,6 +72,8 @@ mod pauses;
 mod roots;
 
 mod request;
+
+mod local;
 
 mod record;
 

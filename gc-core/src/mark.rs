@@ -159,9 +159,7 @@ impl Marker {
     /// Gives a packet away when another marker is hungry. It comes from the bottom of the stack, where
     /// what was found first leads to the most.
     fn share(&mut self, shared: &Shared) {
-        if shared.hungry.load(Ordering::Relaxed) == 0
-            || self.stack.len() < 2 * PACKET_ADDRESSES
-        {
+        if shared.hungry.load(Ordering::Relaxed) == 0 || self.stack.len() < 2 * PACKET_ADDRESSES {
             return;
         }
         let packet = (0..PACKET_ADDRESSES).map(|at| self.stack.swap_remove(at));

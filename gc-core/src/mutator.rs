@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::drive::Drive;
 use crate::handshake;
-use crate::record::{Local, Record};
+use crate::local::Local;
+use crate::record::Record;
 use crate::scope::Scope;
 use crate::stack::StackMemory;
 

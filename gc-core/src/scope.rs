@@ -20,9 +20,10 @@ use crate::barrier::Store;
 use crate::drive::Drive;
 use crate::gc::{Brand, Gc};
 use crate::handshake;
+use crate::local::{Barrier, Local, lookup_key, next_slot};
 use crate::object::sealed::Described;
 use crate::object::{self, Object, TypeInfo, slot_pointer};
-use crate::record::{Barrier, Local, Record, lookup_key};
+use crate::record::Record;
 use crate::root::{Root, RootError};
 use crate::shared::Shared;
 use crate::trace::Trace;
@@ -203,22 +204,26 @@ impl<'gc> Scope<'gc> {
     fn slot_slow(self, info: &'static TypeInfo, items: usize) -> Result<FreshSlot, AllocError> {
         let shared = self.shared();
         let bytes = object_bytes(info, items).ok_or_else(|| too_large(shared, usize::MAX))?;
+        let size_class = if info.is_fixed() {
+            None
+        } else {
+            SizeClass::for_layout(bytes, info.align)
+        };
+        let key = lookup_key(info, size_class);
+        if let Some(slot) = self.local.take_in_lease(key, &shared.space) {
+            return Ok(slot);
+        }
         let index = shared.types.index_of(info)?;
         self.slot_of_type(index, bytes, |wanted| {
-            let size_class = if info.is_fixed() {
-                None
-            } else {
-                SizeClass::for_layout(bytes, info.align)
-            };
             if let Wanted::Class(class) = wanted {
-                self.local.remember(lookup_key(info, size_class), class);
+                self.local.remember(key, class);
             }
         })
     }
 
     /// A slot of `bytes` bytes for the type at `index`, collecting or sweeping first when due.
     ///
-    /// Polls only when the run in hand is used up: whether a descriptor was found in the mutator's
+    /// Polls only when the leased span is used up: whether a descriptor was found in the mutator's
     /// table depends on where the linker put it, and must not show in what the heap does.
     pub(crate) fn slot_of_type(
         self,
@@ -233,7 +238,9 @@ impl<'gc> Scope<'gc> {
             .ok_or_else(|| too_large(shared, bytes))?;
         remember(wanted);
         if let Wanted::Class(class) = wanted
-            && let Some(slot) = self.local.with_run(class, |run| run.take())
+            && let Some(slot) = self
+                .local
+                .with_run(class, |run| next_slot(run, &shared.space))
         {
             return Ok(slot);
         }
@@ -293,7 +300,7 @@ impl<'gc> Scope<'gc> {
     /// allocate nor leave `enter`.
     pub fn poll(self) {
         handshake::poll(self.shared(), self.record, self.local);
-        self.drive.assist();
+        self.drive.assist(self.record);
     }
 
     /// Shades on behalf of an embedder that stores by itself.

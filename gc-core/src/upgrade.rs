@@ -12,7 +12,7 @@ use gc_hooks::{Origin, Phase};
 
 use crate::ephemeron::{Ephemeron, EphemeronCell};
 use crate::gc::Gc;
-use crate::record::Barrier;
+use crate::local::Barrier;
 use crate::scope::Scope;
 use crate::weak::{Weak, WeakCell};
 

@@ -15,7 +15,7 @@ use gc_hooks::{Check, Origin};
 use gc_sweep::{Colour, GRANULE_BYTES, Span};
 
 use crate::ephemeron;
-use crate::record::Local;
+use crate::local::Local;
 use crate::scan::{self, Scanned, Trust};
 use crate::shared::{Shared, Source};
 

@@ -150,4 +150,4 @@ impl<A: Atom<Value = u64>> StateWord<A> {
 }
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod tests;

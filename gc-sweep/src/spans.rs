@@ -89,7 +89,6 @@ impl SpanTable {
     pub(crate) fn enter(&self, first_page: u32, pages: u32) {
         self.pages_high_water
             .fetch_max(first_page + pages, Ordering::Relaxed);
-        // Release pairs with the Acquire of `span_of` and `entry`.
         self.write(first_page, pages, first_page + 1);
     }
 
@@ -102,6 +101,7 @@ impl SpanTable {
         let first = first_page as usize;
         let covered = self.pages.entries().get(first..first + pages as usize);
         for page in covered.unwrap_or_default() {
+            // Release pairs with the Acquire of `span_of` and `entry`.
             page.store(entry, Ordering::Release);
         }
     }

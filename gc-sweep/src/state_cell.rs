@@ -67,4 +67,4 @@ pub(crate) fn set(cell: &impl Atom<Value = u8>, state: StateByte) {
 }
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod tests;

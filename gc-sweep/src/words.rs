@@ -15,8 +15,8 @@
 //! Acquire loads of one byte each, in no particular order. On x86-64 one instruction does that: it reads each byte once,
 //! and the processor lets no later access of the thread come before a load. It stands in inline assembly, of which the
 //! compiler assumes nothing but that it touches memory as eight such loads might; hence no option that would let
-//! accesses move across it. Elsewhere, under Miri, which runs no assembly, and under ThreadSanitizer, which does not see
-//! into it, the eight loads are written out.
+//! accesses move across it. Elsewhere, and for the model checkers, Miri and ThreadSanitizer, which do not see into
+//! assembly, the eight loads are written out.
 //!
 //! Deliberately absent: slots and spans, and every write.
 #![allow(unsafe_code)]
@@ -53,7 +53,7 @@ pub(crate) fn load(byte: &AtomicU8) -> StateByte {
 /// The bits of eight bytes, the first in the lowest. Each is loaded with Acquire, which pairs with the Release of every
 /// write in `state_cell`.
 #[inline(always)]
-#[cfg(all(target_arch = "x86_64", not(any(miri, softfail_tsan))))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan))))]
 pub(crate) fn load_word(word: &Word) -> u64 {
     let bits: u64;
     // SAFETY: reads the eight bytes that the reference covers. No byte is read other than by an atomic load, as the head
@@ -72,7 +72,7 @@ pub(crate) fn load_word(word: &Word) -> u64 {
 /// The bits of eight bytes, the first in the lowest. Each is loaded with Acquire, which pairs with the Release of every
 /// write in `state_cell`.
 #[inline(always)]
-#[cfg(not(all(target_arch = "x86_64", not(any(miri, softfail_tsan)))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan)))))]
 pub(crate) fn load_word(word: &Word) -> u64 {
     u64::from_le_bytes(word.each_ref().map(|byte| load(byte).bits()))
 }
@@ -160,11 +160,11 @@ pub(crate) fn for_each_in(word: &Word, mut mask: u64, mut visit: impl FnMut(&Ato
     }
 }
 
-#[cfg(all(target_arch = "x86_64", not(any(miri, softfail_tsan))))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan))))]
 pub(crate) use self::pairs::{count, for_each_white};
 
 /// Counts the colours of words.
-#[cfg(not(all(target_arch = "x86_64", not(any(miri, softfail_tsan)))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan)))))]
 pub(crate) fn count(words: &[Word], colour: Colour) -> Counts {
     let mut counts = Counts::of(words);
     for word in words {
@@ -174,7 +174,7 @@ pub(crate) fn count(words: &[Word], colour: Colour) -> Counts {
 }
 
 /// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
-#[cfg(not(all(target_arch = "x86_64", not(any(miri, softfail_tsan)))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan)))))]
 pub(crate) fn for_each_white(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU8)) {
     for word in words {
         visit_whites(word, colour, &mut visit);
@@ -182,7 +182,7 @@ pub(crate) fn for_each_white(words: &[Word], colour: Colour, mut visit: impl FnM
 }
 
 /// The two walks of the sweep, by pairs of words.
-#[cfg(all(target_arch = "x86_64", not(any(miri, softfail_tsan))))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan))))]
 mod pairs;
 
 #[cfg(test)]

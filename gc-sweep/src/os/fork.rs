@@ -69,7 +69,7 @@ fn first_byte(page: &Mapped) -> &AtomicU8 {
     unsafe { AtomicU8::from_ptr(page.pointer()) }
 }
 
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
 mod tests {
     use std::ffi::c_int;
 

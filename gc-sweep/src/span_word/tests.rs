@@ -2,6 +2,7 @@
 //!
 //! What the holder of a span may touch alone stands in cells that loom watches for races. Run as
 //! `RUSTFLAGS="--cfg loom" cargo test -p gc-sweep --lib --release loom`.
+#![allow(unsafe_code)]
 
 use gc_hooks::sync::Mutex;
 use loom::cell::UnsafeCell;
@@ -16,7 +17,7 @@ const OLD: u32 = 1;
 const NEW: u32 = 2;
 
 /// A span as its holders see it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Model {
     word: LoomWord,
     /// Written by the lessee before it retires.
@@ -28,6 +29,9 @@ struct Model {
     /// Whether the span stands among the leased ones, as under the lock of its class.
     is_listed: Mutex<bool>,
 }
+
+// SAFETY: loom fails the test when two threads use a cell at once.
+unsafe impl Sync for Model {}
 
 impl Model {
     fn swept() -> Arc<Model> {
@@ -97,7 +101,7 @@ fn add(cell: &UnsafeCell<u32>) {
 }
 
 #[test]
-fn two_sweepers_one_claim() {
+fn loom_two_sweepers_one_claim() {
     loom::model(|| {
         let model = Model::swept();
         let sweep = |model: &Model| match model.word.claim(NEW) {
@@ -122,7 +126,7 @@ fn two_sweepers_one_claim() {
 }
 
 #[test]
-fn a_holder_hands_its_span_to_the_next() {
+fn loom_a_holder_hands_its_span_to_the_next() {
     loom::model(|| {
         let model = Model::swept();
         let hold = |model: &Model| {
@@ -142,7 +146,7 @@ fn a_holder_hands_its_span_to_the_next() {
 }
 
 #[test]
-fn a_lease_ends_beside_a_sweep_and_one_of_the_two_closes() {
+fn loom_a_lease_ends_beside_a_sweep_and_one_of_the_two_closes() {
     loom::model(|| {
         let model = Model::leased();
         let claim = model.word.claim(NEW).unwrap();
@@ -156,7 +160,7 @@ fn a_lease_ends_beside_a_sweep_and_one_of_the_two_closes() {
 }
 
 #[test]
-fn a_claim_comes_before_or_after_the_end_of_a_lease() {
+fn loom_a_claim_comes_before_or_after_the_end_of_a_lease() {
     loom::model(|| {
         let model = Model::leased();
         let lessee = Arc::clone(&model);
@@ -180,7 +184,7 @@ fn a_claim_comes_before_or_after_the_end_of_a_lease() {
 }
 
 #[test]
-fn a_withdrawal_is_final_whenever_it_comes() {
+fn loom_a_withdrawal_is_final_whenever_it_comes() {
     loom::model(|| {
         let model = Model::swept();
         let other = Arc::clone(&model);
@@ -204,7 +208,7 @@ fn a_withdrawal_is_final_whenever_it_comes() {
 }
 
 #[test]
-fn a_withdrawal_beside_lease_and_sweep_ends_both() {
+fn loom_a_withdrawal_beside_lease_and_sweep_ends_both() {
     loom::model(|| {
         let model = Model::leased();
         let claim = model.word.claim(NEW).unwrap();
