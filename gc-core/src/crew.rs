@@ -22,8 +22,11 @@ use crate::signal::Signal;
 
 /// Work units of one turn: a fraction of a millisecond.
 const TURN_UNITS: usize = 1 << 14;
-/// Longest sleep of a thread that waits for others while a cycle runs.
-const WAIT_MAX: Duration = Duration::from_micros(200);
+/// Sleep of a thread that waits for other markers or sweepers, who do not say when they have more.
+const WORK_WAIT: Duration = Duration::from_micros(200);
+/// Longest sleep of a thread that waits for mutators to answer. They say so, unless they did it at the
+/// moment when the thread fell asleep.
+const ANSWER_WAIT_MAX: Duration = Duration::from_millis(5);
 /// Longest sleep without a cycle, after which hooks and drain deadlines are looked at again.
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Turns without result before a thread sleeps rather than gives way.
@@ -119,11 +122,22 @@ fn work(engine: &Engine) {
                     thread::yield_now();
                 } else {
                     shared.signal.await_answers();
-                    shared.signal.wait_past(epoch, WAIT_MAX);
+                    let at_most = longest_wait(shared.world.phase(), turns_in_vain - TURNS_AWAKE);
+                    shared.signal.wait_past(epoch, at_most);
                 }
                 shared.hungry.fetch_sub(1, Ordering::Relaxed);
             }
         }
+    }
+}
+
+/// How long to sleep after so many sleeps in vain.
+fn longest_wait(phase: Phase, in_vain: u32) -> Duration {
+    match phase {
+        Phase::Arm | Phase::Settle | Phase::Snapshot => {
+            (WORK_WAIT * (1 + in_vain / 8)).min(ANSWER_WAIT_MAX)
+        }
+        _ => WORK_WAIT,
     }
 }
 
