@@ -93,15 +93,21 @@ impl Store<'_> {
         if !byte.is_object() {
             return self.shared.refuse(address, source);
         }
+        let phase = self.shared.world.phase();
         self.push_grey(address);
         let marked = self.shared.space.states().mark(address, byte, colour);
-        // After termination nothing white can be reached any more, so work that appears here is
-        // doubtful. It is innocent when somebody else marked the object meanwhile.
-        let _pushed_and_contained_by_marking_on = self.shared.hooks.holds(
-            Check::LateGrey,
-            !marked || self.shared.world.phase() != Phase::Clear,
-            || self.shared.violation_at(Check::LateGrey, address, source),
-        );
+        // Once a termination is decided nothing white can be reached any more, so an object that is
+        // marked here then is doubtful. The phase is the one from before the push: a mark that was made
+        // in time may be looked back on late. One that somebody else marked meanwhile is innocent.
+        let is_in_time =
+            self.shared
+                .hooks
+                .holds(Check::LateGrey, !marked || phase != Phase::Clear, || {
+                    self.shared.violation_at(Check::LateGrey, address, source)
+                });
+        if !is_in_time {
+            self.shared.late_greys.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Hands an object to the collector. Only a push that makes the deque grow can take long, so only

@@ -188,6 +188,7 @@ impl Builder {
             injector: Injector::new(),
             packets: Injector::new(),
             hungry: AtomicU32::new(0),
+            late_greys: AtomicU32::new(0),
             marking: Gate::closed(),
             sweeping: Gate::closed(),
             progress: Progress::new(u64::from(self.growth_percent), goal_limit_bytes),

@@ -122,6 +122,7 @@ impl Cycle {
         self.marker.reset(self.colour);
         self.late_returns = 0;
         self.ephemerons.reset();
+        shared.late_greys.store(0, Ordering::Relaxed);
         shared.progress.take_marked();
         shared.roots.arm(self.colour);
         self.enter_phase(shared, Phase::Arm);
@@ -267,7 +268,8 @@ impl Cycle {
             self.void(shared);
             return Advance::More;
         }
-        if !mark::is_dry(shared) {
+        // What innocent barriers pushed late is marked already, and is popped by the next marking.
+        if shared.late_greys.swap(0, Ordering::Relaxed) > 0 {
             self.late_returns += 1;
             if self.late_returns > LATE_RETURNS_MAX {
                 self.void(shared);

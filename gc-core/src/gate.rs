@@ -93,3 +93,6 @@ mod tests {
         assert!(gate.close());
     }
 }
+
+#[cfg(all(test, loom))]
+mod tests;

@@ -325,3 +325,6 @@ pub(crate) fn is_dry(shared: &Shared) -> bool {
             && records.iter().all(|record| record.stealer.is_empty())
     })
 }
+
+#[cfg(all(test, loom))]
+mod tests;

@@ -259,3 +259,6 @@ mod tests {
         assert_eq!(place(u32::MAX - 64).0, BLOCKS_MAX - 1);
     }
 }
+
+#[cfg(all(test, loom))]
+mod tests;

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) packets: Injector<Vec<usize>>,
     /// Markers that look for work and find none.
     pub(crate) hungry: AtomicU32,
+    /// Objects that a barrier marked after the termination of the cycle in progress was decided.
+    pub(crate) late_greys: AtomicU32,
     /// Who may mark beside the coordinator.
     pub(crate) marking: Gate,
     /// Who may sweep outside `enter`.

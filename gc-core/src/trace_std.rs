@@ -356,10 +356,10 @@ mod tests {
     #[test]
     fn alternatives_report_the_one_that_is_there() {
         assert_eq!(found(Some(Probe(1))), [1]);
-        assert_eq!(found(None::<Probe>), []);
+        assert!(found(None::<Probe>).is_empty());
         assert_eq!(found(Ok::<Probe, u8>(Probe(1))), [1]);
         assert_eq!(found(Err::<u8, Probe>(Probe(2))), [2]);
-        assert_eq!(found(Ok::<u8, Probe>(1)), []);
+        assert!(found(Ok::<u8, Probe>(1)).is_empty());
         assert_eq!(found(Bound::Excluded(Probe(1))), [1]);
     }
 

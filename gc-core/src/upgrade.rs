@@ -136,8 +136,10 @@ impl<'gc> Scope<'gc> {
             Phase::Idle | Phase::Sweep => Some(Some(objects)),
             // Nobody waits for an upgrade that begins now: it may last until after the flip.
             Phase::Terminate => are_alive().then_some(Some(objects)),
-            // What is white is dead, though its cell may not be nulled yet.
-            Phase::Clear => Some(are_alive().then_some(objects)),
+            Phase::Clear if are_alive() => Some(Some(objects)),
+            // What is white is dead, though its cell may not be nulled yet. But the phase may be out of
+            // date, and others may have marked in the colour of the next cycle already.
+            Phase::Clear => (shared.world.phase() == Phase::Clear).then_some(None),
             Phase::Arm | Phase::Settle | Phase::Snapshot | Phase::Mark => {
                 objects.iter().for_each(|object| {
                     self.shade(*object, Origin::Resurrection, call_site);

@@ -212,3 +212,6 @@ fn phase_from_word(word: u8) -> Phase {
     let phase = Phase::ALL.get(usize::from(word));
     phase.copied().unwrap_or_default()
 }
+
+#[cfg(all(test, loom))]
+mod tests;

@@ -210,7 +210,7 @@ impl ClassTable {
     pub(crate) fn claim_next<'a>(
         &self,
         table: &'a SpanTable,
-        generation: u32,
+        generation: impl Fn() -> u32,
         admits: impl Fn(&Class) -> bool,
     ) -> Option<(Arc<Class>, &'a Span, Result<Claim, Refusal>)> {
         self.read(|classes| {
@@ -220,7 +220,10 @@ impl ClassTable {
                 let mut lists = class.lists();
                 if let Some(span) = lists.next_due(table) {
                     self.cursor.store(class.id().index(), Ordering::Relaxed);
-                    return Some((Arc::clone(class), span, lists.claim(span, generation)));
+                    // A flip sets the turn before it makes spans due, so the turn of a due span is
+                    // read here, under the lock; one read before may be that of the last cycle.
+                    let claim = lists.claim(span, generation());
+                    return Some((Arc::clone(class), span, claim));
                 }
             }
             None
@@ -279,7 +282,7 @@ mod tests {
         assert_eq!((classes.due(), classes.due_without_drop()), (4, 2));
         let mut found = Vec::new();
         while let Some((class, span, claim)) =
-            classes.claim_next(&table, 2, |class| !class.needs_drop())
+            classes.claim_next(&table, || 2, |class| !class.needs_drop())
         {
             assert!(claim.is_ok());
             found.push(span.first_page());
@@ -287,7 +290,7 @@ mod tests {
         }
         assert_eq!(found, [1, 3]);
         assert_eq!((classes.due(), classes.due_without_drop()), (2, 0));
-        while let Some((class, span, claim)) = classes.claim_next(&table, 2, |_| true) {
+        while let Some((class, span, claim)) = classes.claim_next(&table, || 2, |_| true) {
             assert!(claim.is_ok());
             assert_eq!(classes.of(span).unwrap().id(), class.id());
             found.push(span.first_page());

@@ -146,7 +146,7 @@ impl Ground {
             }
             let Some((class, span, claim)) =
                 self.classes
-                    .claim_next(&self.spans, self.turn.cycle(), admits)
+                    .claim_next(&self.spans, || self.turn.cycle(), admits)
             else {
                 break;
             };
