@@ -3,7 +3,7 @@
 //! Threads give way at locks and wherever `gc_hooks::sync::point` stands: before each access to a state byte or to the
 //! state word of a span. Run as `RUSTFLAGS="--cfg shuttle" cargo test -p gc-sweep --test shuttle`.
 //!
-//! A failure prints its schedule. `SOFTFAIL_SHUTTLE_SCHEDULE=<schedule>` in the environment makes the test of that name
+//! A failure prints its schedule. `SHUTTLE_SCHEDULE=<schedule>` in the environment makes the test of that name
 //! run this schedule alone; give the name of the test too, since a schedule fits one test.
 #![cfg(shuttle)]
 
@@ -20,7 +20,7 @@ use gc_sweep::{
 use shuttle::thread;
 use support::{CONFIG, Undertaker};
 
-const SCHEDULE_VARIABLE: &str = "SOFTFAIL_SHUTTLE_SCHEDULE";
+const SCHEDULE_VARIABLE: &str = "SHUTTLE_SCHEDULE";
 /// Slots of each class to a span of one page.
 const SLOT_BYTES: usize = 2048;
 const WHITE: Colour = Colour::FIRST;
