@@ -13,6 +13,7 @@
 #![cfg(shuttle)]
 
 mod mutants;
+mod objects;
 mod oracle;
 mod program;
 mod scene;
@@ -21,7 +22,7 @@ use gc_core::{CheckLevel, Driver};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
-use crate::program::{Dropped, Plain};
+use crate::objects::{Dropped, Guard, Plain};
 use crate::scene::{Plan, Scene};
 
 /// Which scheduler, and how many schedules.
@@ -79,7 +80,7 @@ fn plan(mutators: usize, driver: Driver, level: CheckLevel) -> Plan {
     }
 }
 
-fn holds<G: program::Guard>(search: Search, plan: Plan) {
+fn holds<G: Guard>(search: Search, plan: Plan) {
     explore(search, move || {
         let outcome = Scene::<G>::new(plan).play();
         assert_eq!(outcome.complaints, [""; 0], "{plan:?}");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use gc_core::{Check, CheckLevel, Phase};
 
-use crate::program::Dropped;
+use crate::objects::Dropped;
 use crate::scene::{Outcome, Plan, Scene};
 use crate::{Search, explore};
 

@@ -2,99 +2,17 @@
 
 use std::sync::Arc;
 
-use gc_core::{Edge, Ephemeron, Gc, Mutator, Phase, Root, Scope, Trace, Weak};
+use gc_core::{Edge, Mutator, Phase, Scope};
 use gc_hooks::sync::{point, yield_now};
 use gc_sweep::{Colour, StateByte};
 use shuttle::rand::{Rng, thread_rng};
 
+use crate::objects::{BALLAST_WORDS, Guard, Handle, Node, Pointer};
 use crate::oracle::{EDGES, Id, Links, Oracle};
 use crate::scene::Stage;
 
-/// Words that make an object a kilobyte, so that a span holds a few and is soon used again.
-const BALLAST_WORDS: usize = 100;
-
-/// What stands in an object to tell the model of its end.
-pub(crate) trait Guard: for<'a> Trace<At<'a> = Self> + Send + Sync + 'static {
-    /// Whether destructors tell the model.
-    const TELLS: bool;
-
-    fn new(oracle: &Arc<Oracle>, id: Id) -> Self;
-}
-
-/// Tells the model. Spans of such objects are swept by whoever may run destructors.
-#[derive(Trace)]
-#[trace(leaf)]
-pub(crate) struct Dropped {
-    oracle: Arc<Oracle>,
-    id: Id,
-}
-
-impl Guard for Dropped {
-    const TELLS: bool = true;
-
-    fn new(oracle: &Arc<Oracle>, id: Id) -> Self {
-        Dropped {
-            oracle: Arc::clone(oracle),
-            id,
-        }
-    }
-}
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        self.oracle.bury(self.id);
-    }
-}
-
-/// Tells nobody: mutators sweep spans of such objects when they need slots.
-#[derive(Trace)]
-#[trace(leaf)]
-pub(crate) struct Plain;
-
-impl Guard for Plain {
-    const TELLS: bool = false;
-
-    fn new(_: &Arc<Oracle>, _: Id) -> Self {
-        Plain
-    }
-}
-
-#[derive(Trace)]
-pub(crate) struct Node<'gc, G> {
-    id: Id,
-    edges: [Edge<'gc, Node<'gc, G>>; EDGES],
-    weak: Option<Weak<'gc, Node<'gc, G>>>,
-    ephemeron: Option<Ephemeron<'gc, Node<'gc, G>, Node<'gc, G>>>,
-    #[trace(leaf)]
-    _ballast: [u64; BALLAST_WORDS],
-    _guard: G,
-}
-
-type Pointer<'gc, G> = Gc<'gc, Node<'gc, G>>;
-
-/// A root that tells the model before it goes.
-pub(crate) struct Handle<G: Guard> {
-    oracle: Arc<Oracle>,
-    id: Id,
-    root: Root<Node<'static, G>>,
-}
-
-impl<G: Guard> Handle<G> {
-    fn new(oracle: &Arc<Oracle>, id: Id, root: Root<Node<'static, G>>) -> Self {
-        oracle.root(id);
-        Handle {
-            oracle: Arc::clone(oracle),
-            id,
-            root,
-        }
-    }
-}
-
-impl<G: Guard> Drop for Handle<G> {
-    fn drop(&mut self) {
-        self.oracle.unroot(self.id);
-    }
-}
+/// A pointer with the number of its object.
+type Known<'gc, G> = (Pointer<'gc, G>, Id);
 
 /// A thread with its mutator's roots.
 pub(crate) struct Thread<G: Guard> {
@@ -308,7 +226,7 @@ impl<'gc, 't, G: Guard> Inside<'gc, 't, G> {
         &mut self,
         edges: [Option<(Pointer<'gc, G>, Id)>; EDGES],
         weak: Option<(Pointer<'gc, G>, Id)>,
-        pair: Option<((Pointer<'gc, G>, Id), (Pointer<'gc, G>, Id))>,
+        pair: Option<(Known<'gc, G>, Known<'gc, G>)>,
     ) {
         let oracle = Arc::clone(&self.thread.stage.oracle);
         let links = Links {

@@ -10,8 +10,9 @@ use gc_hooks::sync::yield_now;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
+use crate::objects::{Guard, Handle};
 use crate::oracle::Oracle;
-use crate::program::{Guard, Handle, Thread, give_way};
+use crate::program::{Thread, give_way};
 
 /// What is played.
 #[derive(Clone, Copy, Debug)]
