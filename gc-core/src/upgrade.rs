@@ -9,6 +9,7 @@ use core::panic::Location;
 
 use gc_hooks::sync::yield_now;
 use gc_hooks::{Origin, Phase};
+use gc_sweep::AllocError;
 
 use crate::ephemeron::{Ephemeron, EphemeronCell};
 use crate::gc::Gc;
@@ -25,6 +26,16 @@ impl<'gc> Scope<'gc> {
     #[track_caller]
     pub fn downgrade<T: ?Sized>(self, object: Gc<'gc, T>) -> Weak<'gc, T> {
         Weak::new(self.alloc(WeakCell::new(object.address())))
+    }
+
+    /// As [`Scope::downgrade`], or says why not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Scope::try_alloc`].
+    pub fn try_downgrade<T: ?Sized>(self, object: Gc<'gc, T>) -> Result<Weak<'gc, T>, AllocError> {
+        let cell = WeakCell::new(object.address());
+        self.try_alloc(cell).map(Weak::new)
     }
 
     /// The target of a weak reference, unless it is dead.
@@ -49,6 +60,20 @@ impl<'gc> Scope<'gc> {
         value: Gc<'gc, V>,
     ) -> Ephemeron<'gc, K, V> {
         Ephemeron::new(self.alloc(EphemeronCell::new(key.address(), value.address())))
+    }
+
+    /// As [`Scope::ephemeron`], or says why not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Scope::try_alloc`].
+    pub fn try_ephemeron<K: ?Sized, V: ?Sized>(
+        self,
+        key: Gc<'gc, K>,
+        value: Gc<'gc, V>,
+    ) -> Result<Ephemeron<'gc, K, V>, AllocError> {
+        let cell = EphemeronCell::new(key.address(), value.address());
+        self.try_alloc(cell).map(Ephemeron::new)
     }
 
     /// The key of an ephemeron, unless it is dead.

@@ -11,19 +11,34 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gc_core::{CheckLevel, Policy};
 
+use crate::driver::DriverChoice;
 use crate::error::Error;
+use crate::measure::Extent;
 use crate::options::{Configuration, CopyBack, OPS_DEFAULT, Options};
 use crate::progress::Bar;
-use crate::{human, json, makefunc};
+use crate::soak::SoakOptions;
+use crate::{human, json, makefunc, measure, soak};
 
 /// The command line is wrong.
 pub const EXIT_USAGE: u8 = 64;
 /// Something that must not happen.
 pub const EXIT_INTERNAL: u8 = 70;
 
+/// Longest soak: a year.
+const MINUTES_MAX: f64 = 525_600.0;
+/// Most threads of a run.
+const THREADS_MAX: u64 = 256;
+
 const EXIT_CODES: &str = "Exit codes: 0 clean, 10 violation found and survived, 11 expected \
 violation missing, 64 usage, 70 internal error or live data damaged. A policy that aborts ends \
 the process by SIGABRT.";
+
+const SOAK_EXIT_CODES: &str = "Exit codes: 0 clean, 10 a violation was found and nothing was \
+lost, 64 usage, 70 an object was lost, the accounts or the second opinion are wrong, or an \
+internal error.";
+
+const MEASURE_EXIT_CODES: &str = "Exit codes: 0 measured, whether goals are met or missed, 64 \
+usage, 70 internal error.";
 
 /// The stress lab of Softfail: reproduces collector corruption in a managed heap.
 #[derive(Parser)]
@@ -38,7 +53,53 @@ enum Command {
     /// List the scenarios.
     List,
     /// Run a scenario.
+    #[command(after_help = EXIT_CODES)]
     Run(RunArguments),
+    /// Let threads use a heap that nobody breaks, with an oracle beside it, for as long as one likes.
+    #[command(after_help = SOAK_EXIT_CODES)]
+    Soak(SoakArguments),
+    /// Measure what the goals for several threads are about, each figure beside what it is compared
+    /// with.
+    #[command(after_help = MEASURE_EXIT_CODES)]
+    Measure(MeasureArguments),
+}
+
+#[derive(Args)]
+struct MeasureArguments {
+    /// Small heaps and few runs: seconds instead of minutes, and no figures to rely on.
+    #[arg(long)]
+    quick: bool,
+    /// Write JSON lines, and nothing else, to standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct SoakArguments {
+    /// Minutes of work; fractions are allowed. One, unless --ops says when to end.
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    minutes: Option<f64>,
+    /// Most operations.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    ops: Option<u64>,
+    /// Busy threads.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = threads())]
+    threads: u64,
+    /// Who advances the collector: incremental, background or background:N.
+    #[arg(long, value_name = "D", default_value_t = DriverChoice::BACKGROUND)]
+    driver: DriverChoice,
+    /// Where the decisions of all threads come from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How hard the heap looks: lax, default or paranoid.
+    #[arg(long, value_name = "LEVEL", default_value_t = CheckLevel::Default)]
+    checks: CheckLevel,
+    /// The hard limit of the heap, in MiB.
+    #[arg(long, value_name = "L", default_value_t = 64, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    limit_mib: u64,
+    /// Write JSON lines, and nothing else, to standard output.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -58,6 +119,13 @@ struct RunArguments {
     /// How hard the heap looks: lax, default or paranoid.
     #[arg(long, value_name = "LEVEL", default_value_t = CheckLevel::Default)]
     checks: CheckLevel,
+    /// Who advances the collector: manual, incremental, background or background:N.
+    #[arg(long, value_name = "D", default_value_t = DriverChoice::MANUAL)]
+    driver: DriverChoice,
+    /// Threads that serve. More than one need another driver than manual, which steps the heap by
+    /// the decisions of one thread.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads())]
+    threads: u64,
     /// Control: copy results back by a plain store, as Go's fix does.
     #[arg(long)]
     fixed: bool,
@@ -93,6 +161,21 @@ impl Scenario {
     }
 }
 
+/// Minutes of a soak.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if minutes > 0.0 && minutes <= MINUTES_MAX => Ok(minutes),
+        _ => Err(format!(
+            "choose a number above 0 and up to {MINUTES_MAX}, as 0.05 or 30"
+        )),
+    }
+}
+
+/// How many threads may be asked for.
+fn threads() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..=THREADS_MAX)
+}
+
 /// Runs the program on its arguments, the first of which is its name, and answers its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let command = match Cli::try_parse_from(arguments) {
@@ -112,6 +195,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
                 Ok(EXIT_USAGE)
             }
         },
+        Command::Soak(arguments) => match soak_options(&arguments) {
+            Ok(options) => run_soak(&arguments, &options),
+            Err(problem) => {
+                eprintln!("error: {problem}");
+                Ok(EXIT_USAGE)
+            }
+        },
+        Command::Measure(arguments) => run_measure(&arguments),
     }));
     match finished {
         Ok(Ok(code)) => code,
@@ -139,8 +230,15 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The options of a run, or what is wrong with the environment.
+/// The options of a run, or what is wrong with them or the environment.
 fn options(arguments: &RunArguments) -> Result<Options, String> {
+    if arguments.threads > 1 && arguments.driver.is_manual() {
+        return Err(format!(
+            "--threads {} needs --driver incremental, background or background:N: the manual driver \
+             steps the heap by the decisions of one thread",
+            arguments.threads
+        ));
+    }
     let policy = match &arguments.policy {
         Some(policy) => policy.clone(),
         None => Policy::from_env()
@@ -162,7 +260,81 @@ fn options(arguments: &RunArguments) -> Result<Options, String> {
         } else {
             Configuration::ByValue
         },
+        driver: arguments.driver,
+        threads: arguments.threads as usize,
     })
+}
+
+/// The options of a soak, or what is wrong with them.
+fn soak_options(arguments: &SoakArguments) -> Result<SoakOptions, String> {
+    if arguments.driver.is_manual() {
+        return Err(
+            "soak needs --driver incremental, background or background:N: with the manual driver \
+             nobody would collect"
+                .to_string(),
+        );
+    }
+    Ok(SoakOptions {
+        seed: arguments.seed,
+        minutes: match (arguments.minutes, arguments.ops) {
+            (None, None) => Some(1.0),
+            (minutes, _) => minutes,
+        },
+        ops: arguments.ops,
+        threads: arguments.threads as usize,
+        driver: arguments.driver,
+        checks: arguments.checks,
+        limit_mib: arguments.limit_mib as usize,
+    })
+}
+
+fn run_soak(arguments: &SoakArguments, options: &SoakOptions) -> Result<u8, Error> {
+    let mut out = io::stdout().lock();
+    tolerate(if arguments.json {
+        soak::report::write_json_begin(&mut out, options)
+    } else {
+        soak::report::write_opening(&mut out, options)
+    })?;
+    let bar = if arguments.json {
+        Bar::hidden()
+    } else {
+        Bar::for_soak(options)
+    };
+    let outcome = soak::run(options, &mut |ops, elapsed| bar.show_soak(ops, elapsed));
+    bar.finish();
+    let outcome = outcome?;
+    tolerate(if arguments.json {
+        soak::report::write_json_outcome(&mut out, &outcome)
+    } else {
+        soak::report::write_outcome(&mut out, &outcome)
+    })?;
+    tolerate(out.flush())?;
+    Ok(outcome.exit_code())
+}
+
+fn run_measure(arguments: &MeasureArguments) -> Result<u8, Error> {
+    let mut out = io::stdout().lock();
+    let extent = if arguments.quick {
+        Extent::QUICK
+    } else {
+        Extent::FULL
+    };
+    let mut figures = Vec::new();
+    measure::run(extent, &mut |figure| {
+        tolerate(if arguments.json {
+            measure::report::write_json(&mut out, &figure)
+        } else {
+            measure::report::write_human(&mut out, &figure)
+        })?;
+        figures.push(figure);
+        Ok(())
+    })?;
+    tolerate(if arguments.json {
+        measure::report::write_json_end(&mut out, &figures, arguments.quick)
+    } else {
+        measure::report::write_human_end(&mut out, &figures)
+    })?;
+    Ok(0)
 }
 
 fn run_scenario(arguments: &RunArguments, options: &Options) -> Result<u8, Error> {

@@ -56,6 +56,9 @@ pub enum Error {
         /// The number.
         fiber: usize,
     },
+    /// A histogram could not be made.
+    #[error("a histogram could not be made: {0}")]
+    Histogram(String),
     /// The report could not be written.
     #[error("the report could not be written: {0}")]
     Output(#[from] io::Error),

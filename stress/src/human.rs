@@ -16,8 +16,11 @@ use crate::outcome::{First, Outcome, Site, Verdict, type_name};
 pub fn write_opening(out: &mut dyn Write, options: &Options) -> io::Result<()> {
     writeln!(
         out,
-        "gc-stress makefunc: seed {}, checks {}, policy {}\n",
-        options.seed, options.checks, options.policy
+        "gc-stress makefunc: seed {}, checks {}, policy {}{}\n",
+        options.seed,
+        options.checks,
+        options.policy,
+        engine(options)
     )?;
     writeln!(
         out,
@@ -29,6 +32,13 @@ configuration struct, returned by value: {POINTER_WORDS} pointers to settings th
 were swept. While a cycle marks, the barrier takes such a word for the old value of the
 slot, and shades it."
     )?;
+    if !options.is_deterministic() {
+        writeln!(
+            out,
+            "\nNOT DETERMINISTIC: the seed decides what is asked for, and the machine when the collector
+comes by. Each thread has connections of its own, and parked ones beside it."
+        )?;
+    }
     if options.copy_back == CopyBack::Plain {
         writeln!(
             out,
@@ -220,7 +230,7 @@ fn write_verdict(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     )
 }
 
-/// The command that does the same again.
+/// The command that does the same again, as far as the seed decides.
 fn replay(options: &Options) -> String {
     let mut command = format!("gc-stress run makefunc --seed {}", options.seed);
     if options.ops != OPS_DEFAULT {
@@ -238,5 +248,23 @@ fn replay(options: &Options) -> String {
     if options.configuration == Configuration::LeftOut {
         command += " --no-config-struct";
     }
+    if !options.driver.is_manual() {
+        command += &format!(" --driver {}", options.driver);
+    }
+    if options.threads != 1 {
+        command += &format!(" --threads {}", options.threads);
+    }
+    if !options.is_deterministic() {
+        command += "   (another order of events each time)";
+    }
     command
+}
+
+/// Driver and threads, where they are not the usual ones.
+fn engine(options: &Options) -> String {
+    match (options.is_deterministic(), options.threads) {
+        (true, _) => String::new(),
+        (false, 1) => format!(", driver {}, 1 thread", options.driver),
+        (false, threads) => format!(", driver {}, {threads} threads", options.driver),
+    }
 }

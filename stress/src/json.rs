@@ -1,7 +1,7 @@
 //! The report for programs: JSON lines, the last of which sums the run up.
 //!
 //! Keys stand in a fixed order, and nothing but `elapsed_ms` differs between two runs of the same
-//! options. New keys may be added to the first lines; those of the last one are settled.
+//! options with the manual driver. New keys may be added to the first lines; those of the last one are settled.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -22,6 +22,8 @@ struct Begin<'a> {
     config_struct: bool,
     policy: String,
     checks: String,
+    threads: usize,
+    driver: String,
 }
 
 /// The first violation, with everything that is known of it.
@@ -71,6 +73,8 @@ struct End<'a> {
     live_damaged: u64,
     ledger_balanced: bool,
     quarantined_bytes: u64,
+    threads: usize,
+    driver: String,
 }
 
 /// The first violation in the last line.
@@ -96,6 +100,8 @@ pub fn write_begin(out: &mut dyn Write, scenario: &str, options: &Options) -> io
         config_struct: options.configuration == Configuration::ByValue,
         policy: options.policy.to_string(),
         checks: options.checks.to_string(),
+        threads: options.threads,
+        driver: options.driver.to_string(),
     };
     write_line(out, &begin)
 }
@@ -136,6 +142,8 @@ pub fn write_outcome(out: &mut dyn Write, scenario: &str, outcome: &Outcome) -> 
         live_damaged: outcome.objects_damaged(),
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
+        threads: options.threads,
+        driver: options.driver.to_string(),
     };
     write_line(out, &end)
 }
@@ -181,7 +189,8 @@ fn first_summary(first: &First) -> FirstSummary {
     }
 }
 
-fn write_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+/// Writes one line.
+pub(crate) fn write_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     writeln!(out)
 }

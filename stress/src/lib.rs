@@ -1,9 +1,11 @@
-//! The stress lab of Softfail: it breaks a managed heap on purpose, deterministically, and looks
-//! whether the heap notices, says who did it, and keeps everything live unharmed.
+//! The stress lab of Softfail: it breaks a managed heap on purpose and looks whether the heap
+//! notices, says who did it, and keeps everything live unharmed; and it uses one as hard as it can,
+//! breaking nothing, and looks whether anything is lost or reported all the same.
 //!
-//! The crate is a user with bad intentions. It works through the public interface of `gc-core`,
-//! mostly its unsafe layer, and an oracle outside the heap remembers what every live object must
-//! hold. A run follows from its options alone, elapsed times aside.
+//! The crate is a user with bad intentions. It works through the public interface of `gc-core`, and
+//! an oracle outside the heap remembers what every live object must hold. With the manual driver a
+//! run follows from its options alone, elapsed times aside; beside collector threads its decisions
+//! do, and not when the collector comes by.
 //!
 //! # Map
 //!
@@ -13,15 +15,21 @@
 //! |---|---|
 //! | [`error`] | what can go wrong with a run itself |
 //! | [`hash`], [`rng`] | content hashes; random numbers that are the same everywhere |
+//! | [`driver`] | who advances the collector, as text |
 //! | [`options`], [`audit`], [`outcome`] | what a run is told, and what it comes to |
 //! | `reflect` | fibers, compiled and reflective calls: where the bug stands |
 //! | `params`, `config`, `session` | what the service works on, each with its half of the oracle |
 //! | `pace` | when the collector runs, and how far |
-//! | [`makefunc`] | the scenario: Go bug 30041 |
-//! | [`json`], [`human`], [`progress`] | reports |
+//! | `service`, `parked` | one thread's share of the service, and the mutators parked beside it |
+//! | [`makefunc`] | the scenario: Go bug 30041, on one thread or on several |
+//! | [`json`], [`human`] | its reports |
+//! | `graph`, [`soak`] | random graphs with an oracle; threads that share them for as long as one likes |
+//! | [`measure`] | the figures of the concurrency goals |
+//! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
 //!
-//! Deliberately absent: threads, time as a cause of anything, and faults injected into the heap.
+//! Deliberately absent: time as a cause of anything but the end of a soak, and faults injected into
+//! the heap.
 
 // A blank line between the modules keeps rustfmt from sorting them: the order is that of their
 // imports.
@@ -31,6 +39,8 @@ pub mod error;
 pub mod hash;
 
 pub mod rng;
+
+pub mod driver;
 
 pub mod options;
 
@@ -48,11 +58,21 @@ mod session;
 
 mod pace;
 
+mod service;
+
+mod parked;
+
 pub mod makefunc;
 
 pub mod json;
 
 pub mod human;
+
+mod graph;
+
+pub mod soak;
+
+pub mod measure;
 
 pub mod progress;
 

@@ -1,44 +1,41 @@
 //! Scenario `makefunc`: Go bug 30041.
 //!
-//! A service of many connections, each a fiber that waits at the same depth of its own stack. A
-//! request looks up some runtime parameters through reflective functions, works on its session,
-//! and gets the large configuration struct by value. Few connections are busy and most are idle,
-//! so between two requests of an idle one whole cycles pass: time enough for the settings of its
-//! last request to die and be swept, while their addresses wait in its outgoing area to be taken
-//! for old values by the next lookup.
+//! Threads serve, each with a service of its own; with any driver but the manual one, parked
+//! mutators sit beside each of them. The calling thread shows progress meanwhile, and when all have
+//! served enough it collects, verifies and recounts, before each thread compares what its oracle
+//! remembers with what is left.
 //!
-//! Runs on one thread, the heap driven by hand. The result follows from the options alone, elapsed
-//! times aside.
+//! With the manual driver one thread serves and drives the heap, and the result follows from the
+//! options alone, elapsed times aside. Otherwise the seed decides what is asked for and the machine
+//! decides when the collector comes by, so two runs differ in what they find first and how often.
+//!
+//! Invariant: a thread that ends early, by an error or a panic, keeps nobody waiting: what is waited
+//! for is the end of channels, which such a thread lets go of.
 
-use std::sync::Arc;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use gc_core::{Check, Driver, Heap};
+use gc_core::{Check, Health, Heap, VerifyReport};
 
 use crate::audit::Audit;
-use crate::config::{self, Keeper, POINTER_WORDS};
 use crate::error::Error;
-use crate::options::{Configuration, Options};
+use crate::options::Options;
 use crate::outcome::{First, Outcome};
-use crate::pace::Pace;
-use crate::params::Params;
-use crate::reflect::{Running, Runtime, Slot, Value};
-use crate::rng::Rng;
-use crate::session::{self, Ids, Record, Session};
+use crate::parked;
+use crate::service::{self, Service};
 
-/// Connections, each with a fiber of its own.
-pub const CONNECTIONS: usize = 100;
-/// Local of a connection's lowest frame that holds its session.
-const SESSION: Slot = Slot::Local(0);
-/// Locals of a handler: what its lookups found.
-const HANDLER_LOCALS: usize = 4;
-/// Words of a stack: the connection's frame and its handler's.
-const STACK_WORDS: usize = 1 + HANDLER_LOCALS + POINTER_WORDS;
+/// Connections of each thread, each with a fiber of its own.
+pub const CONNECTIONS: usize = service::CONNECTIONS;
 /// Address space of the heap: some hundred times what the workload keeps alive.
 const RESERVE_BYTES: usize = 4 << 30;
-/// Operations between two calls of the progress function.
-const OPS_PER_PROGRESS: u64 = 1_024;
+/// Time between two calls of the progress function.
+const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+/// A thread that the machine does not run for a second is no news about the collector.
+const STALL_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How far a run is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,45 +53,21 @@ pub enum Progress {
 /// The machine refuses memory, or the scenario contradicts itself.
 pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, Error> {
     let begun = Instant::now();
-    let elapsed_ms = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let hook_deliveries = Arc::new(AtomicU64::new(0));
-    let mut service = Service::open(options, &hook_deliveries)?;
-    let health = service.heap.health();
-    let first = |op: u64| {
-        health.first().map(|violation| First {
-            violation,
-            at_op: op,
-            elapsed_ms: elapsed_ms(),
-        })
-    };
-
-    let mut found = first(0);
-    while found.is_none() && service.ops < options.ops {
-        service.serve()?;
-        found = first(service.ops);
-        if service.ops.is_multiple_of(OPS_PER_PROGRESS) {
-            progress(Progress::Searching(service.ops));
-        }
-    }
-    let ops_before = service.ops;
-    if found.is_some() {
-        for op in 1..=options.ops {
-            service.serve()?;
-            if op.is_multiple_of(OPS_PER_PROGRESS) {
-                progress(Progress::ServingOn(op));
-            }
-        }
-    }
-    service.heap.collect()?;
-    let verification = service.heap.verify()?;
-    let at_rest = service.audit()?;
-    let stats = service.heap.stats();
-    let is_ledger_balanced = service.heap.ledger()?.is_balanced();
-    service.heap.deliver();
+    let heap = build(options, &hook_deliveries)?;
+    let search = Search::new(options.ops, heap.health(), begun);
+    let Served { verification, sum } = serve(options, &heap, &search, progress)?;
+    let stats = heap.stats();
+    let is_ledger_balanced = heap.ledger()?.is_balanced();
+    heap.deliver();
+    let health = heap.health();
+    // What only shows when everything comes to rest is found by the last operation.
+    search.look(sum.ops);
+    let first = search.first.into_inner();
     Ok(Outcome {
         options: options.clone(),
-        // What only shows when everything comes to rest is found by the last operation.
-        first: found.or_else(|| first(service.ops)),
+        ops_after_first: first.as_ref().map_or(0, |first| sum.ops - first.at_op),
+        first,
         violations: Check::ALL
             .iter()
             .map(|check| (*check, health.count(*check)))
@@ -102,197 +75,188 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outc
             .collect(),
         hook_deliveries: hook_deliveries.load(Ordering::Relaxed),
         is_healthy: health.is_healthy(),
-        ops: service.ops,
-        ops_after_first: service.ops - ops_before,
+        ops: sum.ops,
         cycles: stats.cycle,
-        at_rest,
-        under_way: service.under_way,
+        at_rest: sum.at_rest,
+        under_way: sum.under_way,
         verification,
         is_ledger_balanced,
         quarantined_bytes: stats.bytes_quarantined,
         quarantined_spans: stats.spans_quarantined,
-        elapsed_ms: elapsed_ms(),
+        elapsed_ms: elapsed_ms(begun),
     })
 }
 
-/// The service under test, with the oracle beside it.
-struct Service {
-    heap: Heap,
-    runtime: Runtime,
-    params: Params,
-    /// What the oracle knows of each connection's session.
-    records: Vec<Record>,
-    keeper: Keeper,
-    pace: Pace,
-    rng: Rng,
-    ids: Ids,
-    configuration: Configuration,
-    /// The first so many connections are the busy ones.
-    busy: usize,
-    /// Operations served.
+fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn build(options: &Options, hook_deliveries: &Arc<AtomicU64>) -> Result<Heap, Error> {
+    let deliveries = Arc::clone(hook_deliveries);
+    let policy = options.policy.clone().with_hook(move |_| {
+        deliveries.fetch_add(1, Ordering::Relaxed);
+    });
+    Ok(Heap::builder()
+        .name("makefunc")
+        .driver(options.driver.0)
+        .policy(policy)
+        .checks(options.checks)
+        .reserve_bytes(RESERVE_BYTES)
+        .stall_deadline(STALL_DEADLINE)
+        .build()?)
+}
+
+/// What the threads share: the operations that are left, and the first violation.
+struct Search {
+    health: Health,
+    begun: Instant,
+    /// Operations in search of the first violation, and operations after it.
     ops: u64,
+    /// Operations given out.
+    claimed: AtomicU64,
+    /// The last operation to give out.
+    last: AtomicU64,
+    first: OnceLock<First>,
+}
+
+impl Search {
+    fn new(ops: u64, health: Health, begun: Instant) -> Self {
+        Search {
+            health,
+            begun,
+            ops,
+            claimed: AtomicU64::new(0),
+            last: AtomicU64::new(ops),
+            first: OnceLock::new(),
+        }
+    }
+
+    /// The number of the next operation, from 1, while there is one.
+    fn claim(&self) -> Option<u64> {
+        let is_left = |claimed| (claimed < self.last.load(Ordering::Relaxed)).then(|| claimed + 1);
+        let claimed = self
+            .claimed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_left);
+        claimed.ok().map(|before| before + 1)
+    }
+
+    /// After an operation: has anything been found? The first time, it adds as many operations.
+    fn look(&self, op: u64) {
+        if self.health.total() == 0 || self.first.get().is_some() {
+            return;
+        }
+        if let Some(violation) = self.health.first() {
+            self.first.get_or_init(|| {
+                self.last.store(op + self.ops, Ordering::Relaxed);
+                First {
+                    violation,
+                    at_op: op,
+                    elapsed_ms: elapsed_ms(self.begun),
+                }
+            });
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let claimed = self.claimed.load(Ordering::Relaxed);
+        match self.first.get() {
+            None => Progress::Searching(claimed),
+            Some(first) => Progress::ServingOn(claimed.saturating_sub(first.at_op)),
+        }
+    }
+}
+
+/// What one thread did, or all of them.
+#[derive(Default)]
+struct Tally {
+    ops: u64,
+    at_rest: Audit,
     under_way: Audit,
 }
 
-impl Service {
-    /// Builds the heap, sets the parameters up and opens every connection.
-    fn open(options: &Options, hook_deliveries: &Arc<AtomicU64>) -> Result<Self, Error> {
-        let deliveries = Arc::clone(hook_deliveries);
-        let policy = options.policy.clone().with_hook(move |_| {
-            deliveries.fetch_add(1, Ordering::Relaxed);
-        });
-        let heap = Heap::builder()
-            .name("makefunc")
-            .driver(Driver::Manual)
-            .policy(policy)
-            .checks(options.checks)
-            .reserve_bytes(RESERVE_BYTES)
-            .build()?;
-        let seed = options.seed;
-        let mut rng = Rng::for_purpose(seed, "workload");
-        let mut runtime = Runtime::new(&heap, CONNECTIONS, STACK_WORDS, options.copy_back);
-        let params = runtime.enter(0, |running| Params::new(running.scope(), &mut rng))?;
-        let mut ids = Ids::default();
-        let mut records = Vec::new();
-        for connection in 0..CONNECTIONS {
-            let record = runtime.enter(connection, |running| {
-                running.push_frame(1, 0)?;
-                open_session(running, &mut rng, &mut ids)
-            })?;
-            records.push(record);
-        }
-        Ok(Service {
-            heap,
-            runtime,
-            params,
-            records,
-            keeper: Keeper::new(Rng::for_purpose(seed, "keeper")),
-            pace: Pace::new(Rng::for_purpose(seed, "pace")),
-            busy: rng.within(3..=8) as usize,
-            rng,
-            ids,
-            configuration: options.configuration,
-            ops: 0,
-            under_way: Audit::default(),
-        })
-    }
-
-    /// Serves one operation, the collector advancing before and meanwhile.
-    fn serve(&mut self) -> Result<(), Error> {
-        self.ops += 1;
-        self.pace.between(&self.heap)?;
-        let connection = if self.rng.one_in(6) {
-            self.busy + self.rng.index(CONNECTIONS - self.busy)
-        } else {
-            self.rng.index(self.busy)
-        };
-        match self.rng.below(64) {
-            0 => self.reconnect(connection),
-            1 => self.reconfigure(connection),
-            _ => self.request(connection),
-        }
-    }
-
-    /// The connection ends and another takes its place, on the same stack.
-    fn reconnect(&mut self, connection: usize) -> Result<(), Error> {
-        let (rng, ids) = (&mut self.rng, &mut self.ids);
-        let record = self
-            .runtime
-            .enter(connection, |running| open_session(running, rng, ids))?;
-        self.records[connection] = record;
-        Ok(())
-    }
-
-    /// An operator changes a parameter.
-    fn reconfigure(&mut self, connection: usize) -> Result<(), Error> {
-        let (params, rng) = (&self.params, &mut self.rng);
-        self.runtime
-            .enter(connection, |running| params.change(running.scope(), rng))
-    }
-
-    /// The connection handles a request.
-    fn request(&mut self, connection: usize) -> Result<(), Error> {
-        self.keeper.begin_request();
-        let request = Request {
-            heap: &self.heap,
-            params: &self.params,
-            keeper: &mut self.keeper,
-            pace: &mut self.pace,
-            rng: &mut self.rng,
-            ids: &mut self.ids,
-            configuration: self.configuration,
-            record: &mut self.records[connection],
-            audit: &mut self.under_way,
-            number: self.ops,
-        };
-        self.runtime
-            .enter(connection, |running| request.handle(running))
-    }
-
-    /// Compares every live object that the oracle knows with what it must be.
-    fn audit(&mut self) -> Result<Audit, Error> {
-        let (params, keeper) = (&self.params, &self.keeper);
-        let mut audit = self.runtime.enter(0, |running| {
-            let mut audit = params.audit(running.scope())?;
-            audit += keeper.audit(running.scope())?;
-            Ok(audit)
-        })?;
-        for (connection, record) in self.records.iter().enumerate() {
-            audit += self.runtime.enter(connection, |running| {
-                let session = running.load(SESSION)?;
-                let session = session.downcast::<Session<'static>>(running.scope())?;
-                Ok(session::audit(session, record))
-            })?;
-        }
-        Ok(audit)
-    }
+/// What the threads did together, and the second opinion in between.
+struct Served {
+    verification: VerifyReport,
+    sum: Tally,
 }
 
-/// Opens a session in the connection's frame, in place of any that was there.
-fn open_session(running: Running<'_, '_>, rng: &mut Rng, ids: &mut Ids) -> Result<Record, Error> {
-    let (session, record) = session::open(running.scope(), rng, ids)?;
-    running.store(SESSION, Value::of(session))?;
-    Ok(record)
+/// Lets the threads serve, looks at the heap when all have, and lets them compare.
+fn serve(
+    options: &Options,
+    heap: &Heap,
+    search: &Search,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Served, Error> {
+    thread::scope(|scope| {
+        let (still_serving, all_served) = mpsc::channel();
+        let (mut at_rest, mut workers) = (Vec::new(), Vec::new());
+        for thread in 0..options.threads as u64 {
+            let (not_at_rest, is_at_rest) = mpsc::channel();
+            at_rest.push(not_at_rest);
+            let still_serving = still_serving.clone();
+            workers.push(scope.spawn(move || {
+                let turn = Turn {
+                    still_serving,
+                    is_at_rest,
+                };
+                work(options, heap, search, thread, turn)
+            }));
+        }
+        drop(still_serving);
+        while all_served.recv_timeout(PROGRESS_EVERY) == Err(RecvTimeoutError::Timeout) {
+            progress(search.progress());
+        }
+        heap.collect()?;
+        let verification = heap.verify()?;
+        drop(at_rest);
+        let mut sum = Tally::default();
+        for worker in workers {
+            let tally = worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            sum.ops += tally.ops;
+            sum.at_rest += tally.at_rest;
+            sum.under_way += tally.under_way;
+        }
+        Ok(Served { verification, sum })
+    })
 }
 
-/// One request, and what its handler works with.
-struct Request<'a> {
-    heap: &'a Heap,
-    params: &'a Params,
-    keeper: &'a mut Keeper,
-    pace: &'a mut Pace,
-    rng: &'a mut Rng,
-    ids: &'a mut Ids,
-    configuration: Configuration,
-    record: &'a mut Record,
-    audit: &'a mut Audit,
-    /// The operation, of which the ids of the settings are made.
-    number: u64,
+/// How a thread and the calling one take turns: each end of a channel is a sign. Nothing is sent.
+struct Turn {
+    still_serving: Sender<Infallible>,
+    is_at_rest: Receiver<Infallible>,
 }
 
-impl Request<'_> {
-    fn handle(mut self, running: Running<'_, '_>) -> Result<(), Error> {
-        let scope = running.scope();
-        let session = running.load(SESSION)?.downcast::<Session<'static>>(scope)?;
-        running.push_frame(HANDLER_LOCALS, POINTER_WORDS)?;
-        self.look_up(running)?;
-        session::change(scope, session, self.record, self.rng, self.ids)?;
-        *self.audit += session::audit(session, self.record);
-        self.pace.inside(self.heap)?;
-        if self.configuration == Configuration::ByValue {
-            let first_id = self.number * POINTER_WORDS as u64;
-            config::fetch(running, first_id, self.keeper, self.audit)?;
+/// The life of a thread that serves.
+fn work(
+    options: &Options,
+    heap: &Heap,
+    search: &Search,
+    thread: u64,
+    turn: Turn,
+) -> Result<Tally, Error> {
+    let mut service = Service::open(heap, options, thread)?;
+    let (mut resting, mut dozing) = parked::open(heap, options, thread)?;
+    let served = resting.while_parked(|| {
+        search.look(0);
+        while let Some(op) = search.claim() {
+            service.serve()?;
+            dozing.wake_now_and_then()?;
+            search.look(op);
         }
-        running.pop_frame()
-    }
-
-    /// Looks some parameters up, and keeps what is found in locals.
-    fn look_up(&mut self, running: Running<'_, '_>) -> Result<(), Error> {
-        for local in 0..self.rng.within(1..=HANDLER_LOCALS as u64) {
-            self.pace.inside(self.heap)?;
-            let found = self.params.look_up(running, self.rng, self.audit)?;
-            running.store(Slot::Local(local as usize), Value::of(found))?;
-        }
-        Ok(())
-    }
+        drop(turn.still_serving);
+        let _at_rest = turn.is_at_rest.recv();
+        Ok::<_, Error>(())
+    });
+    served.transpose()?;
+    let (mut at_rest, mut under_way) = (service.audit()?, service.under_way());
+    at_rest += resting.audit()?;
+    at_rest += dozing.audit()?;
+    under_way += dozing.under_way();
+    Ok(Tally {
+        ops: service.ops(),
+        at_rest,
+        under_way,
+    })
 }

@@ -2,6 +2,8 @@
 
 use gc_core::{CheckLevel, Policy};
 
+use crate::driver::DriverChoice;
+
 /// Operations a run serves when nobody says otherwise.
 pub const OPS_DEFAULT: u64 = 100_000;
 
@@ -39,6 +41,10 @@ pub struct Options {
     pub copy_back: CopyBack,
     /// The source of the junk, or its absence.
     pub configuration: Configuration,
+    /// Who advances the collector.
+    pub driver: DriverChoice,
+    /// Threads that serve, at least one; with the manual driver, one.
+    pub threads: usize,
 }
 
 impl Options {
@@ -51,7 +57,15 @@ impl Options {
             checks: CheckLevel::Default,
             copy_back: CopyBack::Barriered,
             configuration: Configuration::ByValue,
+            driver: DriverChoice::MANUAL,
+            threads: 1,
         }
+    }
+
+    /// Whether the run follows from its options alone. With threads or another driver, when the
+    /// collector comes by is up to the machine.
+    pub fn is_deterministic(&self) -> bool {
+        self.driver.is_manual()
     }
 
     /// Whether the run is a control: part of what makes the incident is missing, and no violation

@@ -1,13 +1,18 @@
-//! When the collector runs, and how far: drawn from the seed.
+//! When the collector runs, and how far.
 //!
-//! The heap is driven by hand, in steps of drawn sizes between and inside the `enter`s of the
-//! workload, so that lookups meet every phase a cycle has. Steps are small against the heap, so a
-//! cycle marks and sweeps over many operations, as a concurrent collector does.
+//! When a cycle begins is drawn from the seed, counted in operations. With the manual driver so is
+//! how far it gets: the heap is driven in steps of drawn sizes between and inside the `enter`s of
+//! the workload, so that lookups meet every phase a cycle has; steps are small against the heap, so
+//! a cycle marks and sweeps over many operations, as a concurrent collector does. Any other driver
+//! runs the cycles by itself. The heap is far too small for them to come by its growth alone more
+//! than now and then, so they are asked for here all the same: several hundred a second, no more
+//! than a busy service of that allocation rate with a heap of that size would have.
 //!
-//! Deliberately absent: time, and the heap's own pacing.
+//! Each thread that serves has a pace of its own. Deliberately absent: time.
 
 use gc_core::{Heap, Phase};
 
+use crate::driver::DriverChoice;
 use crate::error::Error;
 use crate::rng::Rng;
 
@@ -23,11 +28,17 @@ pub(crate) struct Pace {
     rng: Rng,
     /// Operations to go before the next cycle is asked for.
     idle_ops: u64,
+    /// Whether cycles are advanced here, too.
+    is_stepping: bool,
 }
 
 impl Pace {
-    pub(crate) fn new(rng: Rng) -> Self {
-        Pace { rng, idle_ops: 0 }
+    pub(crate) fn new(rng: Rng, driver: DriverChoice) -> Self {
+        Pace {
+            rng,
+            idle_ops: 0,
+            is_stepping: driver.is_manual(),
+        }
     }
 
     /// Between two operations: asks for a cycle when it is time, and advances one that runs.
@@ -40,7 +51,7 @@ impl Pace {
             heap.request_collect();
             self.idle_ops = self.rng.within(0..=IDLE_OPS_MAX);
         }
-        if self.rng.one_in(4) {
+        if !self.is_stepping || self.rng.one_in(4) {
             return Ok(());
         }
         let units = self.rng.within(1..=UNITS_BETWEEN_MAX);
@@ -50,7 +61,7 @@ impl Pace {
 
     /// Inside an operation: now and then advances a cycle that runs.
     pub(crate) fn inside(&mut self, heap: &Heap) -> Result<(), Error> {
-        if heap.phase() != Phase::Idle && self.rng.one_in(4) {
+        if self.is_stepping && heap.phase() != Phase::Idle && self.rng.one_in(4) {
             let units = self.rng.within(1..=UNITS_INSIDE_MAX);
             heap.step(units as usize)?;
         }

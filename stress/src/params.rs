@@ -116,8 +116,9 @@ pub(crate) struct Params {
 }
 
 impl Params {
-    pub(crate) fn new(scope: Scope<'_>, rng: &mut Rng) -> Result<Self, Error> {
-        let mut next_id = 1;
+    /// Parameters whose ids are those after `last_id`.
+    pub(crate) fn new(scope: Scope<'_>, rng: &mut Rng, last_id: u64) -> Result<Self, Error> {
+        let mut next_id = last_id + 1;
         let tables = Sort::ALL
             .iter()
             .map(|sort| table(scope, *sort, &mut next_id, rng))
@@ -246,7 +247,7 @@ mod tests {
         let mut rng = Rng::for_purpose(1, "test");
         let mut runtime = Runtime::new(&heap, 1, 16, CopyBack::Plain);
         let params = runtime
-            .enter(0, |running| Params::new(running.scope(), &mut rng))
+            .enter(0, |running| Params::new(running.scope(), &mut rng, 0))
             .unwrap();
         let mut looked = Audit::default();
         for _ in 0..500 {

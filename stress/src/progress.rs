@@ -1,15 +1,18 @@
 //! A bar that shows how far a run is, on standard error and only where that is a terminal.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::makefunc::Progress;
+use crate::soak::SoakOptions;
 
 /// The bar of one run.
 pub struct Bar {
     bar: ProgressBar,
     ops: u64,
+    is_of_time: bool,
 }
 
 impl Bar {
@@ -26,7 +29,36 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Bar { bar, ops }
+        Bar {
+            bar,
+            ops,
+            is_of_time: false,
+        }
+    }
+
+    /// A bar for a soak: operations, or else seconds.
+    pub fn for_soak(options: &SoakOptions) -> Self {
+        let seconds = options
+            .minutes
+            .map(|minutes| (minutes * 60.0).ceil() as u64);
+        let bar = Bar::new(options.ops.or(seconds).unwrap_or(1));
+        bar.bar.set_message(match options.ops {
+            Some(_) => "operations",
+            None => "seconds",
+        });
+        Bar {
+            is_of_time: options.ops.is_none(),
+            ..bar
+        }
+    }
+
+    /// Shows how far a soak is.
+    pub fn show_soak(&self, ops: u64, elapsed: Duration) {
+        self.bar.set_position(if self.is_of_time {
+            elapsed.as_secs()
+        } else {
+            ops
+        });
     }
 
     /// A bar that nobody sees.
@@ -34,6 +66,7 @@ impl Bar {
         Bar {
             bar: ProgressBar::hidden(),
             ops: 0,
+            is_of_time: false,
         }
     }
 

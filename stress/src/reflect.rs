@@ -14,7 +14,7 @@
 //! The one room of the crate where unsafe code may stand. Invariants: a [`Running`] pairs the scope
 //! of an `enter` with a stack of the very mutator that entered, and only this file can make one; a
 //! slot with a kind is live and holds a pointer to an object of that kind, so a typed load needs
-//! no trust in its caller. Everything runs on one thread.
+//! no trust in its caller. A runtime and its fibers are used by the thread that made them.
 #![allow(unsafe_code)]
 
 use core::any::{TypeId, type_name};
@@ -157,6 +157,11 @@ impl Runtime {
         }
     }
 
+    /// Runs `body` while the mutator is parked.
+    pub(crate) fn parked<R>(&mut self, body: impl FnOnce() -> R) -> R {
+        self.mutator.parked(body)
+    }
+
     /// Lets one fiber run.
     pub(crate) fn enter<R>(
         &mut self,
@@ -239,6 +244,14 @@ impl<'gc> Running<'gc, '_> {
         let (first, _) = self.fiber.number(Slot::Outgoing(0));
         self.fiber.stack.retire(first..first + words)?;
         (0..words).for_each(|word| self.fiber.set_kind(Slot::Outgoing(word), None));
+        Ok(())
+    }
+
+    /// Ends the life of one slot. Its word stays there as junk.
+    pub(crate) fn retire(self, slot: Slot) -> Result<(), Error> {
+        let (within, _) = self.fiber.number(slot);
+        self.fiber.stack.retire(within..within + 1)?;
+        self.fiber.set_kind(slot, None);
         Ok(())
     }
 

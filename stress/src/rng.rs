@@ -46,6 +46,11 @@ impl Rng {
         Rng::from_state([(); 4].map(|()| seeder.next_u64()))
     }
 
+    /// As [`Rng::for_purpose`], for one of several threads; the first has the stream of the seed.
+    pub fn of_thread(seed: u64, purpose: &str, thread: u64) -> Self {
+        Rng::for_purpose(seed ^ thread.wrapping_mul(0xd134_2543_de82_ef95), purpose)
+    }
+
     /// The stream of a state, which is not all zero.
     pub fn from_state(state: [u64; 4]) -> Self {
         debug_assert_ne!(state, [0; 4]);
@@ -146,11 +151,10 @@ mod tests {
 
     #[test]
     fn purposes_have_streams_of_their_own() {
-        let mut one = Rng::for_purpose(1, "workload");
-        let mut other = Rng::for_purpose(1, "pace");
-        assert_ne!(
-            [(); 4].map(|()| one.next_u64()),
-            [(); 4].map(|()| other.next_u64())
-        );
+        let drawn = |mut rng: Rng| [(); 4].map(|()| rng.next_u64());
+        let one = drawn(Rng::for_purpose(1, "workload"));
+        assert_ne!(one, drawn(Rng::for_purpose(1, "pace")));
+        assert_eq!(one, drawn(Rng::of_thread(1, "workload", 0)));
+        assert_ne!(one, drawn(Rng::of_thread(1, "workload", 1)));
     }
 }

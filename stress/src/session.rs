@@ -59,6 +59,11 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
+    /// The numbers of one of many givers, each of which has four thousand million.
+    pub(crate) fn of_giver(giver: u64) -> Self {
+        Ids { last: giver << 32 }
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.last += 1;
         self.last

@@ -89,7 +89,9 @@ fn the_last_line_has_the_settled_keys_in_their_order() {
         "\"live_checked\":",
         "\"live_damaged\":0",
         "\"ledger_balanced\":true",
-        "\"quarantined_bytes\":0}",
+        "\"quarantined_bytes\":0",
+        "\"threads\":1",
+        "\"driver\":\"manual\"}",
     ]
     .map(|key| last.find(key).unwrap_or_else(|| panic!("{key} in {last}")));
     assert!(places.is_sorted(), "{last}");
@@ -99,7 +101,7 @@ fn the_last_line_has_the_settled_keys_in_their_order() {
             .as_object()
             .unwrap()
             .len(),
-        15
+        17
     );
 }
 
@@ -222,6 +224,16 @@ fn a_wrong_command_line_exits_64() {
         "run makefunc --checks some",
         "run makefunc --policy",
         "run makefunc --what",
+        "run makefunc --driver",
+        "run makefunc --driver background --threads 0",
+        "run makefunc --driver background --threads many",
+        "soak --minutes 0",
+        "soak --minutes soon",
+        "soak --minutes NaN",
+        "soak --ops 0",
+        "soak --limit-mib 1",
+        "soak makefunc",
+        "measure --slow",
     ] {
         let output = gc_stress(line);
         assert_eq!(output.status.code(), Some(64), "{line}");
@@ -231,9 +243,31 @@ fn a_wrong_command_line_exits_64() {
 }
 
 #[test]
+fn a_wrong_driver_is_refused_with_the_choices() {
+    for (line, named) in [
+        ("run makefunc --driver forward", "`forward`"),
+        ("run makefunc --driver background:0", "`background:0`"),
+        ("run makefunc --threads 2", "--threads 2"),
+        ("run makefunc --threads 2 --driver manual", "--threads 2"),
+        ("soak --driver manual", "soak"),
+        ("soak --driver backgrounds", "`backgrounds`"),
+    ] {
+        let output = gc_stress(line);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{line}");
+        assert!(message.contains(named), "{message}");
+        assert!(message.contains("background:N"), "{message}");
+        assert_eq!(stdout(&output), "", "{line}");
+    }
+}
+
+#[test]
 fn help_and_list_go_to_standard_output_and_exit_0() {
     for (line, text) in [
         ("--help", "Exit codes"),
+        ("run --help", "Exit codes"),
+        ("soak --help", "Exit codes"),
+        ("measure --help", "Exit codes"),
         ("list", "makefunc"),
         ("--version", "gc-stress"),
     ] {

@@ -9,8 +9,8 @@ use std::thread;
 use gc_core::{CollectError, Driver, Heap, Mutator};
 
 use crate::support::{
-    ACTIVE_DRIVERS, Tally, assert_list, assert_serves, assert_sound, heap_with, insist, ledger,
-    list, paranoid, until, verify,
+    ACTIVE_DRIVERS, Tally, assert_list, assert_serves, assert_sound, builder, heap_with, insist,
+    ledger, list, paranoid, until, verify,
 };
 
 const THREADS: usize = 4;
@@ -62,7 +62,9 @@ fn churn(heap: &Heap, is_over: &AtomicBool) {
 #[test]
 fn several_threads_verify_and_recount_at_once() {
     for driver in ACTIVE_DRIVERS {
-        let (heap, is_over) = (heap_with(driver), AtomicBool::new(false));
+        // Recounts keep the collector from its work, so those who allocate must wait for it.
+        let heap = builder(driver).soft_limit_bytes(8 << 20).build().unwrap();
+        let is_over = AtomicBool::new(false);
         thread::scope(|threads| {
             for _ in 0..2 {
                 threads.spawn(|| churn(&heap, &is_over));

@@ -49,6 +49,8 @@ fn assert_names(violation: &Violation, line: u32) {
 
 fn a_mutator_that_stays_inside(driver: Driver) {
     let heap = heap_that_names_at_once(driver);
+    // Of several that have not answered at the moment, the one that joined first is named.
+    let mut stalled = heap.mutator();
     let mut idle = heap.mutator();
     let kept = idle.enter(|scope| scope.root(list(scope, 100)));
     idle.enter(|scope| list(scope, 1000).id);
@@ -56,7 +58,6 @@ fn a_mutator_that_stays_inside(driver: Driver) {
     thread::scope(|threads| {
         let (leave, may_leave) = channel::<()>();
         let (tell, told) = channel();
-        let mut stalled = heap.mutator();
         threads.spawn(move || {
             let line = line!() + 1;
             stalled.enter(|scope| {

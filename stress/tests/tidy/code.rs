@@ -88,10 +88,24 @@ fn raw_string_end(chars: &[char], from: usize) -> usize {
         .map_or(chars.len(), |at| at + 1 + hashes)
 }
 
-/// The code with every item under `#[cfg(test)]` blanked out.
+/// How the conditions begin under which an item is compiled for tests and model checkers alone.
+const TEST_CONDITIONS: [&str; 4] = [
+    "#[cfg(test)]",
+    "#[cfg(all(test,",
+    "#[cfg(loom)]",
+    "#[cfg(shuttle)]",
+];
+
+/// The code with every item that no shipped build compiles blanked out.
 pub fn without_tests(code: &str) -> String {
     let mut shipped = code.to_string();
-    while let Some(begin) = shipped.find("#[cfg(test)]") {
+    let next = |code: &str| {
+        TEST_CONDITIONS
+            .iter()
+            .filter_map(|begin| code.find(begin))
+            .min()
+    };
+    while let Some(begin) = next(&shipped) {
         let end = begin + item_end(&shipped[begin..]);
         let blank: String = shipped[begin..end]
             .chars()
@@ -184,6 +198,8 @@ fn the_rules_see_through_comments_and_literals() {
     let code =
         "fn a() -> [u8; 2] { b() }\n#[cfg(test)]\nmod tests { fn c() { d.unwrap() } }\nfn e() {}";
     assert_eq!(item_end(code), code.find('\n').unwrap());
+    assert!(!without_tests(code).contains("unwrap") && without_tests(code).contains("fn e"));
+    let code = "#[cfg(all(test, not(loom)))]\nmod tests { fn c() { d.unwrap() } }\nfn e() {}";
     assert!(!without_tests(code).contains("unwrap") && without_tests(code).contains("fn e"));
     assert_eq!(imports("use crate::{a, b::C};\ncrate::d::e()").len(), 3);
 }
