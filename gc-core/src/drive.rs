@@ -4,9 +4,9 @@
 //! a handshake and no destructor runs) and from both edges of `enter` (with empty hands, where it may
 //! wait); handles call in to collect as a whole. All of it ends in steps of the one state machine.
 //!
-//! Back-pressure has three stages: over the goal, mutators mark along; over the soft limit they also
-//! wait for the cycle at the edges of `enter`, for [`EDGE_WAIT_MAX`] at most; at the hard limit
-//! allocation is refused. Nothing waits without a bound, since a mutator may hold what another one needs.
+//! Back-pressure has three stages: over the goal, mutators mark along; over the soft limit, and over
+//! twice the goal, they also wait for the cycle at the edges of `enter`, for [`EDGE_WAIT_MAX`] at most;
+//! at the hard limit allocation is refused. Nothing waits without a bound, since a mutator may hold what another one needs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -230,6 +230,9 @@ impl Drive {
             && bytes_used < pacer.goal_bytes()
         {
             return;
+        }
+        if bytes_used / 2 >= pacer.goal_bytes() {
+            shared.progress.press();
         }
         let begun = Instant::now();
         let total = usage.bytes_allocated_total;

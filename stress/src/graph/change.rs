@@ -14,24 +14,20 @@ use crate::rng::Rng;
 use crate::session::Ids;
 
 impl Graph {
-    /// Changes the graph in one way or another. A refused allocation leaves it as it was. Asks
-    /// `is_there_room` before it makes what cannot be refused without a panic.
+    /// Changes the graph in one way or another. A refused allocation leaves it as it was.
     pub(crate) fn change<'gc>(
         &mut self,
         scope: Scope<'gc>,
         hub: Gc<'gc, Hub<'gc>>,
         rng: &mut Rng,
         ids: &mut Ids,
-        is_there_room: &dyn Fn() -> bool,
     ) -> Result<Audit, AllocError> {
         let mut audit = Audit::default();
         let found = self.walk(hub, &mut audit);
         match rng.below(16) {
             0..=5 if !self.is_complete() => self.grow(scope, &found, rng, ids)?,
             6..=8 => self.rewrite(scope, &found, rng)?,
-            9 if self.watches.len() < WATCHES_MAX && is_there_room() => {
-                self.watch(scope, hub, &found, rng, ids)?;
-            }
+            9 if self.watches.len() < WATCHES_MAX => self.watch(scope, hub, &found, rng, ids)?,
             10..=11 => self.revive(scope, hub, &found, rng, &mut audit),
             12 => self.let_go(scope, &found, rng),
             _ => self.relink(scope, &found, rng),

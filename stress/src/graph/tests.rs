@@ -27,9 +27,7 @@ fn grown(heap: &Heap, seed: u64, changes: u64) -> (gc_core::Root<Hub<'static>>, 
         heap.step(rng.index(300)).unwrap();
         let seen = mutator.enter(|scope| {
             let hub = scope.get(&root).unwrap();
-            let mut seen = graph
-                .change(scope, hub, &mut rng, &mut ids, &|| true)
-                .unwrap();
+            let mut seen = graph.change(scope, hub, &mut rng, &mut ids).unwrap();
             seen += graph.audit(scope, hub);
             seen
         });

@@ -22,8 +22,6 @@ use crate::rng::Rng;
 
 /// Lockers, and exhibits.
 const PLACES: usize = 16;
-/// How far from its limit a heap has room for small objects of all threads.
-const ROOM_BYTES: u64 = 4 << 20;
 /// Losses that are told in words.
 const LOSSES_MAX: usize = 10;
 
@@ -113,13 +111,6 @@ impl Shared {
 
     pub(super) fn limit_hits(&self) -> u64 {
         self.limit_hits.load(Ordering::Relaxed)
-    }
-
-    /// Whether the heap is well below its limit.
-    pub(super) fn has_room(&self) -> bool {
-        let stats = self.heap.stats();
-        let used = stats.bytes_in_spans + stats.bytes_quarantined;
-        used + ROOM_BYTES <= (self.options.limit_mib as u64) << 20
     }
 
     /// Adds what the oracle saw; `place` tells where, should anything be wrong.

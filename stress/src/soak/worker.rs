@@ -141,7 +141,7 @@ impl Worker<'_> {
         }
         let shared = self.shared;
         let changed = self.on_desk(slot, |running, hub, graph, rng, ids| {
-            let seen = graph.change(running.scope(), hub, rng, ids, &|| shared.has_room())?;
+            let seen = graph.change(running.scope(), hub, rng, ids)?;
             Ok((seen, graph.name()))
         })?;
         if let Some((seen, name)) = changed {
@@ -217,9 +217,7 @@ impl Worker<'_> {
         let seen = self.runtime.enter(0, |running| {
             let scope = running.scope();
             let hub = scope.get(&parcel.root)?;
-            let mut seen = parcel
-                .graph
-                .change(scope, hub, rng, ids, &|| shared.has_room())?;
+            let mut seen = parcel.graph.change(scope, hub, rng, ids)?;
             seen += parcel.graph.audit(scope, hub);
             Ok(seen)
         })?;
