@@ -139,7 +139,6 @@ impl Worker<'_> {
         if self.desk[slot].as_ref().is_none_or(Graph::is_complete) {
             return self.create(slot);
         }
-        let shared = self.shared;
         let changed = self.on_desk(slot, |running, hub, graph, rng, ids| {
             let seen = graph.change(running.scope(), hub, rng, ids)?;
             Ok((seen, graph.name()))
