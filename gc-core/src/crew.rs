@@ -31,6 +31,8 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_millis(5);
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Turns without result before a thread sleeps rather than gives way.
 const TURNS_AWAKE: u32 = 16;
+/// As above, while others mark: what they give away comes within microseconds.
+const TURNS_AWAKE_MARKING: u32 = 512;
 
 /// What a turn came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,11 +120,16 @@ fn work(engine: &Engine) {
             Turn::Waiting => {
                 turns_in_vain += 1;
                 shared.hungry.fetch_add(1, Ordering::Relaxed);
-                if turns_in_vain < TURNS_AWAKE {
+                let phase = shared.world.phase();
+                let turns_awake = match phase {
+                    Phase::Mark => TURNS_AWAKE_MARKING,
+                    _ => TURNS_AWAKE,
+                };
+                if turns_in_vain < turns_awake {
                     thread::yield_now();
                 } else {
                     shared.signal.await_answers();
-                    let at_most = longest_wait(shared.world.phase(), turns_in_vain - TURNS_AWAKE);
+                    let at_most = longest_wait(phase, turns_in_vain - turns_awake);
                     shared.signal.wait_past(epoch, at_most);
                 }
                 shared.hungry.fetch_sub(1, Ordering::Relaxed);

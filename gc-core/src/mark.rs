@@ -30,8 +30,9 @@ use crate::world::KnownRecords;
 const QUEUE_ENTRIES: usize = 32;
 /// Work units between two looks whether somebody is hungry.
 const UNITS_A_LOOK: usize = 64;
-/// Addresses in a packet that is given away.
-const PACKET_ADDRESSES: usize = 256;
+/// Addresses on the stack from which on a marker gives half of them away, up to so many at a time.
+const SHARED_FROM: usize = 256;
+const PACKET_ADDRESSES_MAX: usize = 4096;
 
 /// Whether there is work left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,10 +160,11 @@ impl Marker {
     /// Gives a packet away when another marker is hungry. It comes from the bottom of the stack, where
     /// what was found first leads to the most.
     fn share(&mut self, shared: &Shared) {
-        if shared.hungry.load(Ordering::Relaxed) == 0 || self.stack.len() < 2 * PACKET_ADDRESSES {
+        if shared.hungry.load(Ordering::Relaxed) == 0 || self.stack.len() < SHARED_FROM {
             return;
         }
-        let packet = (0..PACKET_ADDRESSES).map(|at| self.stack.swap_remove(at));
+        let addresses = (self.stack.len() / 2).min(PACKET_ADDRESSES_MAX);
+        let packet = (0..addresses).map(|at| self.stack.swap_remove(at));
         shared.packets.push(packet.collect());
     }
 

@@ -251,6 +251,11 @@ impl Books {
             .unsigned_abs()
     }
 
+    pub(crate) fn bytes_live(&self) -> u64 {
+        let bytes_live = self.bytes_live.load(Ordering::Relaxed);
+        bytes_live.max(0).unsigned_abs()
+    }
+
     pub(crate) fn bytes_allocated_total(&self) -> u64 {
         self.bytes_allocated_total.load(Ordering::Relaxed)
     }
