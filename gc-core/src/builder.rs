@@ -64,7 +64,7 @@ pub enum Error {
 /// Collector threads one heap can have.
 const COLLECTOR_THREADS_MAX: usize = 64;
 
-/// Settings of a heap; from [`Heap::builder`].
+/// Settings of a heap; from [`Heap::builder`](crate::Heap::builder).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
@@ -133,7 +133,8 @@ impl Builder {
     }
 
     /// Bytes of live objects above which mutators help to collect, and wait a little for the collector
-    /// at the edges of [`Mutator::enter`] before they go on. Not with [`Driver::Manual`]. Default: none.
+    /// at the edges of [`enter`](crate::Mutator::enter) before they go on. Not with [`Driver::Manual`].
+    /// Default: none.
     pub fn soft_limit_bytes(mut self, bytes: usize) -> Self {
         self.soft_limit_bytes = Some(bytes);
         self
