@@ -11,11 +11,10 @@
 //! [`Check::RootTable`](gc_hooks::Check::RootTable): the slot is then pinned, so its target leaks
 //! instead of being freed under somebody.
 
-use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use gc_hooks::sync::{Mutex, MutexGuard, point};
+use gc_hooks::sync::{Mutex, MutexGuard, OnceLock, point};
 use gc_sweep::Colour;
 
 /// Names a slot of the table together with the generation it was handed out in.

@@ -11,11 +11,11 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError};
 
 use bitvec::prelude::{BitSlice, BitVec};
-use gc_hooks::sync::{Mutex, MutexGuard};
+use gc_hooks::sync::{Mutex, MutexGuard, OnceLock};
 use gc_sweep::{AllocError, ClassId, ClassSpec, DropGlue, Scan, SizeClass, SlotSize, Space};
 
 use crate::object::{Extent, TypeInfo};

@@ -23,11 +23,14 @@ pub mod atomic {
 #[cfg(loom)]
 pub use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(softfail_tsan)]
-pub use seen::{Condvar, Mutex, MutexGuard, RwLock};
+pub use seen::{Condvar, Mutex, MutexGuard, OnceLock, RwLock};
 #[cfg(shuttle)]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(any(loom, shuttle, softfail_tsan)))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
+
+#[cfg(not(softfail_tsan))]
+pub use std::sync::OnceLock;
 
 /// A place where a model checker may let another thread go first. Nothing in a normal build.
 #[inline(always)]
@@ -103,7 +106,7 @@ mod checked {
 #[cfg(softfail_tsan)]
 mod seen {
     use std::ops::{Deref, DerefMut};
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::sync::{
         self, LockResult, PoisonError, TryLockError, TryLockResult, WaitTimeoutResult,
     };
@@ -257,6 +260,47 @@ mod seen {
         /// As the standard library's.
         pub fn notify_all(&self) {
             self.0.notify_all();
+        }
+    }
+
+    /// A value that is written once, and seen by whoever sees that it is set.
+    #[derive(Default)]
+    pub struct OnceLock<T> {
+        value: sync::OnceLock<T>,
+        is_set: AtomicBool,
+    }
+
+    impl<T> OnceLock<T> {
+        /// Without a value.
+        pub const fn new() -> OnceLock<T> {
+            OnceLock {
+                value: sync::OnceLock::new(),
+                is_set: AtomicBool::new(false),
+            }
+        }
+
+        /// The value, once it is set.
+        pub fn get(&self) -> Option<&T> {
+            // Acquire pairs with the Release of `get_or_init`.
+            let is_set = self.is_set.load(Ordering::Acquire);
+            is_set.then(|| self.value.get()).flatten()
+        }
+
+        /// The value, made by `f` if there is none.
+        pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {
+            let mut is_mine = false;
+            let value = self.value.get_or_init(|| {
+                is_mine = true;
+                f()
+            });
+            if is_mine {
+                // Release pairs with the Acquire of `get` and the one below.
+                self.is_set.store(true, Ordering::Release);
+            }
+            while !self.is_set.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            value
         }
     }
 
