@@ -70,6 +70,8 @@ impl Record {
     /// A record that is out, with the barrier off, allocating in `colour`.
     pub(crate) fn new(colour: Colour) -> Self {
         let grey = Worker::new_lifo();
+        #[cfg(softfail_tsan)]
+        first_steal(&grey.stealer());
         Record {
             presence: AtomicU8::new(Presence::Out as u8),
             answered: AtomicU64::new(Request::FIRST.bits()),
@@ -241,6 +243,17 @@ impl Record {
         // SeqCst pairs with `set_upgrading`; it also acquires what the upgrade shaded.
         self.upgrading.load(Ordering::SeqCst)
     }
+}
+
+/// Steals once before any deque is shared.
+///
+/// The first steal of a process makes crossbeam's epoch collector behind a lock of the standard
+/// library, which was not built for ThreadSanitizer: who waits there would look unordered with who
+/// made it. Every deque is handed on after this, so all who steal come after the first.
+#[cfg(softfail_tsan)]
+fn first_steal(empty: &Stealer<usize>) {
+    static IS_MADE: gc_hooks::sync::OnceLock<bool> = gc_hooks::sync::OnceLock::new();
+    IS_MADE.get_or_init(|| empty.steal().is_empty());
 }
 
 /// A record kept out of `enter`.

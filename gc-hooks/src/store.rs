@@ -14,7 +14,7 @@ pub(crate) use crossbeam_queue::ArrayQueue;
 pub(crate) use stand_in::ArrayQueue;
 
 #[cfg(not(loom))]
-use std::sync::OnceLock;
+use crate::sync::OnceLock;
 
 #[cfg(loom)]
 use stand_in::OnceLock;

@@ -281,9 +281,17 @@ mod seen {
 
         /// The value, once it is set.
         pub fn get(&self) -> Option<&T> {
-            // Acquire pairs with the Release of `get_or_init`.
+            // Acquire pairs with the Release of `set` and of `get_or_init`.
             let is_set = self.is_set.load(Ordering::Acquire);
             is_set.then(|| self.value.get()).flatten()
+        }
+
+        /// As the standard library's.
+        pub fn set(&self, value: T) -> Result<(), T> {
+            self.value.set(value)?;
+            // Release pairs with the Acquire of `get` and that of `get_or_init`.
+            self.is_set.store(true, Ordering::Release);
+            Ok(())
         }
 
         /// The value, made by `f` if there is none.
