@@ -4,6 +4,10 @@
 //! poll if asked, load the old value, shade it, shade the new value while grey, store. No poll
 //! stands between the load and the store: `Settle` promises that such a store has ended.
 //!
+//! A heap that samples stores never turns the barrier off: between cycles it is `Noting`, so a plain
+//! store still tests for one value of one byte. One store in so many is then noted (stores.rs), and
+//! while a cycle marks its two words are looked at whatever the level and whatever is shaded.
+//!
 //! A shade pushes, then marks: marking first would hide the object from the termination test.
 //! The store of a virgin slot must not come here at all; see [`crate::raw`].
 
@@ -14,10 +18,13 @@ use std::time::Instant;
 use gc_hooks::sync::point;
 use gc_hooks::{Check, Origin, Phase};
 
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
 use crate::handshake;
 use crate::local::{Barrier, Local};
 use crate::record::Record;
 use crate::shared::{Shared, Source};
+use crate::stores::StoreNote;
 
 /// Who stores, and where.
 #[derive(Clone, Copy)]
@@ -59,16 +66,27 @@ impl Store<'_> {
     #[inline(never)]
     fn replace_shaded(self, word: &AtomicUsize, new: usize) -> usize {
         handshake::poll(self.shared, self.record, self.local);
+        let is_sampled = self.is_sampled();
+        if is_sampled {
+            self.note(word, new);
+        }
         #[cfg(feature = "fault-inject")]
-        if self.shared.faults.skips_barrier() {
+        if self.local.barrier.get().shades() && self.shared.hooks.strikes(Site::BarrierSkipped) {
             return word.swap(new, Ordering::AcqRel);
         }
         point();
         // Acquire pairs with the Release of the store that put the value there.
         let old = word.load(Ordering::Acquire);
-        self.shade(old, Origin::BarrierOld);
-        if self.local.barrier.get() == Barrier::Grey {
+        if !is_sampled || self.is_sound(old, Origin::BarrierOld) {
+            self.shade(old, Origin::BarrierOld);
+        }
+        let new_is_sound = !is_sampled || self.is_sound(new, Origin::BarrierNew);
+        if new_is_sound && self.local.barrier.get() == Barrier::Grey {
             self.shade(new, Origin::BarrierNew);
+        }
+        #[cfg(feature = "fault-inject")]
+        if self.local.barrier.get().shades() && self.shared.hooks.strikes(Site::BarrierPanics) {
+            crate::fault::die();
         }
         point();
         // Release pairs with the Acquire loads of edges and of the marker.
@@ -76,20 +94,63 @@ impl Store<'_> {
         old
     }
 
+    /// Counts a store; `true` for one in so many.
+    fn is_sampled(&self) -> bool {
+        let (one_in, left) = (self.shared.stores.one_in(), &self.local.stores_to_sample);
+        let is_due = one_in > 0 && left.get() == 0;
+        left.set(if is_due {
+            one_in - 1
+        } else {
+            left.get().saturating_sub(1)
+        });
+        is_due
+    }
+
+    /// Looks at a word of a sampled store while a cycle marks, and reports one that leads to no
+    /// object. It is then not shaded, at level `lax` either.
+    fn is_sound(&self, address: usize, origin: Origin) -> bool {
+        let is_sound = address == 0
+            || !self.local.barrier.get().shades()
+            || self.shared.state(address).is_object();
+        #[cfg(feature = "fault-inject")]
+        let is_sound = is_sound || self.shared.hooks.is_blind(Check::FreePointer);
+        if !is_sound {
+            self.shared.report_bad(address, self.source(origin));
+        }
+        is_sound
+    }
+
+    fn note(&self, word: &AtomicUsize, value: usize) {
+        self.shared.stores.note(StoreNote {
+            word: core::ptr::from_ref(word).addr(),
+            value,
+            call_site: self.call_site,
+            cycle: self.shared.world.cycle(),
+        });
+    }
+
+    fn source(&self, origin: Origin) -> Source {
+        Source {
+            origin,
+            holder: None,
+            call_site: Some(self.call_site),
+        }
+    }
+
     /// Makes an object grey on behalf of the mutator. Zero is the null edge.
     pub(crate) fn shade(self, address: usize, origin: Origin) {
-        if address == 0 || self.local.barrier.get() == Barrier::Off {
+        if address == 0 || !self.local.barrier.get().shades() {
             return;
         }
         let (byte, colour) = (self.shared.state(address), self.local.barrier_colour.get());
         if byte.has_colour(colour) {
             return;
         }
-        let source = Source {
-            origin,
-            holder: None,
-            call_site: Some(self.call_site),
-        };
+        #[cfg(feature = "fault-inject")]
+        if self.misses(origin) {
+            return;
+        }
+        let source = self.source(origin);
         if !byte.is_object() {
             return self.shared.refuse(address, source);
         }
@@ -110,10 +171,24 @@ impl Store<'_> {
         }
     }
 
+    /// Whether a shade that is due is left out.
+    #[cfg(feature = "fault-inject")]
+    fn misses(self, origin: Origin) -> bool {
+        match origin {
+            Origin::BarrierOld => self.shared.hooks.strikes(Site::BarrierOldSkipped),
+            Origin::BarrierNew => self.shared.hooks.strikes(Site::BarrierNewSkipped),
+            _ => false,
+        }
+    }
+
     /// Hands an object to the collector. Only a push that makes the deque grow can take long, so only
     /// that one is timed.
     fn push_grey(self, address: usize) {
         point();
+        #[cfg(feature = "fault-inject")]
+        if self.shared.hooks.strikes(Site::ShadeUnpushed) {
+            return;
+        }
         let grey = &self.local.grey;
         if !grey.len().is_power_of_two() {
             return grey.push(address);

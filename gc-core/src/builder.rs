@@ -1,24 +1,30 @@
 //! [`Builder`]: the settings of a heap, and how its parts are put together.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crossbeam_deque::Injector;
-use gc_hooks::{CheckLevel, Hooks, Policy, PolicyError};
+use gc_hooks::{
+    CheckLevel, Checks, ChecksError, HealthRecord, Hooks, Policy, PolicyError, RecordError,
+};
 use gc_sweep::{AllocError, ClassId, Space, SpaceConfig, SpaceError};
 
+use crate::courier::Courier;
 use crate::cycle::Cycle;
 use crate::drive::{Drive, Driver};
 use crate::engine::Engine;
 use crate::ephemeron::EphemeronCell;
+use crate::events::Events;
 use crate::gate::Gate;
 use crate::object::sealed::Described;
 use crate::progress::Progress;
 use crate::roots::RootTable;
 use crate::shared::Shared;
 use crate::signal::Signal;
+use crate::stores::Stores;
 use crate::types::{Types, Wanted};
 use crate::weak::WeakCell;
 use crate::world::World;
@@ -33,6 +39,9 @@ pub enum Error {
     /// `GC_POLICY` could not be read as a policy.
     #[error("GC_POLICY: {0}")]
     Policy(#[from] PolicyError),
+    /// The text of the checks is malformed.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
     /// The growth goal is out of range.
     #[error("growth of {percent} % is out of range: 1 to 10000")]
     Growth {
@@ -53,9 +62,12 @@ pub enum Error {
         /// The limit given.
         limit_bytes: usize,
     },
-    /// The operating system refused a collector thread.
-    #[error("a collector thread could not be started: {0}")]
+    /// The operating system refused a thread.
+    #[error("a thread of the heap could not be started: {0}")]
     Thread(io::ErrorKind),
+    /// The durable record of violations could not be created.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The heap's own objects could not be set up.
     #[error(transparent)]
     Alloc(#[from] AllocError),
@@ -64,17 +76,28 @@ pub enum Error {
 /// Collector threads one heap can have.
 const COLLECTOR_THREADS_MAX: usize = 64;
 
+/// Where violations are written down, and whether the heap can do without.
+#[derive(Clone, Debug)]
+enum Recording {
+    Off,
+    Required(PathBuf),
+    Wished(PathBuf),
+}
+
 /// Settings of a heap; from [`Heap::builder`](crate::Heap::builder).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
     driver: Driver,
     policy: Policy,
-    level: CheckLevel,
+    has_courier: bool,
+    checks: Checks,
     growth_percent: u32,
     name: &'static str,
+    record: Recording,
     soft_limit_bytes: Option<usize>,
     stall_deadline: Duration,
+    stores_one_in: u32,
     space: SpaceConfig,
 }
 
@@ -83,11 +106,14 @@ impl Default for Builder {
         Builder {
             driver: Driver::default(),
             policy: Policy::ABORT,
-            level: CheckLevel::Default,
+            has_courier: false,
+            checks: Checks::default(),
             growth_percent: 100,
             name: "heap",
+            record: Recording::Off,
             soft_limit_bytes: None,
             stall_deadline: Duration::from_secs(1),
+            stores_one_in: 0,
             space: SpaceConfig::default(),
         }
     }
@@ -119,10 +145,37 @@ impl Builder {
         Ok(self)
     }
 
-    /// How closely the collector looks. Default: [`CheckLevel::Default`].
-    pub fn checks(mut self, level: CheckLevel) -> Self {
-        self.level = level;
+    /// Gives the heap a thread of its own that tells hooks and subscribers to trace events of
+    /// violations, as soon as there is one. Mutators and collector threads then never run a hook;
+    /// only [`Heap::deliver`](crate::Heap::deliver) does, on whoever calls it. With any driver.
+    ///
+    /// The thread ends with the heap or with [`Heap::shutdown`](crate::Heap::shutdown), which wait
+    /// for it as long as hooks come back within the policy's hook deadline. It stays in the process
+    /// that built the heap: as with [`Driver::Background`], the heap is refused in a child of
+    /// `fork`. Default: none, whoever passes by delivers.
+    pub fn deliver_on_own_thread(mut self) -> Self {
+        self.has_courier = true;
         self
+    }
+
+    /// How closely the collector looks: a [`CheckLevel`](crate::CheckLevel), or [`Checks`] with
+    /// single ones switched. Default: [`CheckLevel::Default`](crate::CheckLevel::Default).
+    pub fn checks(mut self, checks: impl Into<Checks>) -> Self {
+        self.checks = checks.into();
+        self
+    }
+
+    /// Takes the checks from the environment variable `GC_CHECKS` when it is set; otherwise keeps
+    /// those given so far.
+    ///
+    /// # Errors
+    ///
+    /// The text names no choice of checks; the error names the position and the choices.
+    pub fn checks_from_env(mut self) -> Result<Self, Error> {
+        if let Some(checks) = Checks::from_env()? {
+            self.checks = checks;
+        }
+        Ok(self)
     }
 
     /// Bytes of pages the heap may use; beyond it allocation answers [`AllocError::Limit`].
@@ -141,9 +194,23 @@ impl Builder {
     }
 
     /// How long a mutator may keep the collector waiting before it is named in a `safepoint-stalled`
-    /// violation. Default: one second.
+    /// violation. Time during which nobody looks, as when the whole process is stopped by a signal,
+    /// hardly counts. Default: one second.
     pub fn stall_deadline(mut self, deadline: Duration) -> Self {
         self.stall_deadline = deadline;
+        self
+    }
+
+    /// Looks closely at one store in so many: [`Edge::set`](crate::Edge::set) and its like, and those
+    /// of [`raw`](crate::raw). While a cycle marks, the old word and the new one are looked at in
+    /// the store itself, and a report names its place in the source. The store is remembered as
+    /// well, so that a report about a pointer that is found later can name who stored it.
+    ///
+    /// Meant for production: a heap that samples pays a call and a countdown for each store, and
+    /// the whole look for one in `one_in`; 192 KiB hold the last store of 4096 words. Zero samples
+    /// none and costs nothing. At level `paranoid` every store is sampled. Default: zero.
+    pub fn sample_stores(mut self, one_in: u32) -> Self {
+        self.stores_one_in = one_in;
         self
     }
 
@@ -171,12 +238,35 @@ impl Builder {
         self
     }
 
+    /// Writes violations down in a file that outlives the process, whichever way it ends;
+    /// [`previous_record`](crate::previous_record) reads it at the next start. What is found at the path
+    /// is kept as `path.previous`; `path.lock` keeps other heaps out. The file has 136 KiB, set aside
+    /// now. Default: no record.
+    ///
+    /// [`Builder::build`] fails when the record cannot be created.
+    pub fn record(mut self, path: impl Into<PathBuf>) -> Self {
+        self.record = Recording::Required(path.into());
+        self
+    }
+
+    /// As [`Builder::record`], for a heap that is built even if its record cannot be created. That is
+    /// then its first violation, a `record-failed`, and a line on standard error.
+    pub fn record_or_continue(mut self, path: impl Into<PathBuf>) -> Self {
+        self.record = Recording::Wished(path.into());
+        self
+    }
+
     /// Everything a heap is made of, with its driver at work.
     pub(crate) fn start(self) -> Result<Drive, Error> {
         self.check()?;
         let goal_limit_bytes = self.goal_limit_bytes();
-        let hooks = Arc::new(Hooks::new(self.policy));
-        let space = Space::new(self.space, Arc::clone(&hooks))?;
+        let stores = Stores::sampled(self.stores_one_in());
+        let hooks = Arc::new(hooks(self.policy, self.record, self.name)?);
+        let config = SpaceConfig {
+            checks: self.checks,
+            ..self.space
+        };
+        let space = Space::new(config, Arc::clone(&hooks))?;
         let types = Types::new();
         let shared = Shared {
             weak_class: class_of::<WeakCell>(&types, &space)?,
@@ -193,15 +283,27 @@ impl Builder {
             marking: Gate::closed(),
             sweeping: Gate::closed(),
             progress: Progress::new(u64::from(self.growth_percent), goal_limit_bytes),
+            events: Events::new(),
             signal: Signal::default(),
-            level: self.level,
-            #[cfg(feature = "fault-inject")]
-            faults: crate::fault::Faults::default(),
+            stores,
+            checks: self.checks,
         };
+        let refused = |error: io::Error| Error::Thread(error.kind());
+        let courier = (self.has_courier)
+            .then(|| Courier::start(&shared.hooks, self.name))
+            .transpose()
+            .map_err(refused)?;
         let engine = Engine::new(shared, Cycle::new(self.stall_deadline), self.name);
         let soft_limit_bytes = self.soft_limit_bytes.map(|bytes| bytes as u64);
-        Drive::start(engine, self.driver, soft_limit_bytes)
-            .map_err(|error| Error::Thread(error.kind()))
+        Drive::start(engine, self.driver, soft_limit_bytes, courier).map_err(refused)
+    }
+
+    /// One store in so many is sampled; zero for none.
+    fn stores_one_in(&self) -> u32 {
+        match self.checks.level() {
+            CheckLevel::Paranoid => 1,
+            _ => self.stores_one_in,
+        }
     }
 
     /// Bytes of live objects that the pacer's goal stays below: the soft limit, and an eighth less than
@@ -232,6 +334,19 @@ impl Builder {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The hooks of a heap of this name, with its record.
+fn hooks(policy: Policy, recording: Recording, name: &str) -> Result<Hooks, RecordError> {
+    let created = match &recording {
+        Recording::Off => return Ok(Hooks::new(policy)),
+        Recording::Required(path) | Recording::Wished(path) => HealthRecord::create(path, name),
+    };
+    match (created, recording) {
+        (Ok(record), _) => Ok(Hooks::with_record(policy, record)),
+        (Err(error), Recording::Wished(_)) => Ok(Hooks::without_record(policy, &error)),
+        (Err(error), _) => Err(error),
     }
 }
 

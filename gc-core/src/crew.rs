@@ -160,7 +160,7 @@ fn take_turn(engine: &Engine, marker: &mut Marker) -> Turn {
         };
     }
     let has_worked = match engine.shared.world.phase() {
-        Phase::Snapshot | Phase::Mark => engine.help_to_mark(marker, TURN_UNITS),
+        Phase::Snapshot | Phase::Mark => engine.help_to_mark(marker, TURN_UNITS, None),
         Phase::Sweep => engine.sweep(&mut { TURN_UNITS }, SweepMode::Any),
         _ => false,
     };

@@ -16,11 +16,15 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gc_hooks::sync::yield_now;
-use gc_hooks::{Check, CheckLevel, Origin, Phase, Violation};
+use gc_hooks::patience::Patience;
+use gc_hooks::{Check, Origin, Phase, Violation};
 use gc_sweep::Colour;
 
+use crate::audit;
 use crate::ephemeron::{self, Pending};
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
+use crate::gate::{Breach, Passage, Watch};
 use crate::handshake;
 use crate::mark::{self, Drained, Marker};
 use crate::progress::{CycleReport, Reclaiming};
@@ -29,12 +33,14 @@ use crate::shared::Shared;
 use crate::verify::{self, Expect, Verifier};
 use crate::weak;
 
+mod tally;
+
+use tally::Tally;
+
 /// Voided cycles in a row before the heap stops reclaiming. Seven colours carry five.
 const VOIDS_IN_A_ROW_MAX: u32 = 3;
 /// Times one cycle may go back to marking because work appeared after termination.
 const LATE_RETURNS_MAX: u32 = 2;
-/// Looks at the mutators' upgrades before a termination is put off. An upgrade is a few instructions.
-const UPGRADE_LOOKS_MAX: u32 = 64;
 
 /// Whether the state machine has more to do at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,13 +66,12 @@ pub(crate) struct Cycle {
     late_returns: u32,
     /// How far ephemerons are decided. While they have an index, nobody helps to mark.
     ephemerons: Pending,
-    /// When the handshake in progress was asked for.
-    asked_at: Instant,
-    /// How long a mutator may take to answer.
-    stall_deadline: Duration,
+    /// How long the answers to the handshake in progress are waited for.
+    patience: Patience,
     is_stall_reported: bool,
-    /// Bytes freed since the heap was built, at the flip.
-    bytes_freed_before: u64,
+    /// What is known of the gate of this cycle.
+    gate: Watch,
+    tally: Tally,
     finished: Option<CycleReport>,
 }
 
@@ -80,10 +85,10 @@ impl Cycle {
             voids_in_a_row: 0,
             late_returns: 0,
             ephemerons: Pending::default(),
-            asked_at: Instant::now(),
-            stall_deadline,
+            patience: Patience::new(stall_deadline, Instant::now()),
             is_stall_reported: false,
-            bytes_freed_before: 0,
+            gate: Watch::new(Instant::now()),
+            tally: Tally::new(),
             finished: None,
         }
     }
@@ -117,26 +122,30 @@ impl Cycle {
             return Advance::Idle;
         }
         debug_assert!(shared.space.is_swept());
+        audit::check_goals(shared);
         self.number += 1;
         self.colour = colour_of(self.number);
         self.marker.reset(self.colour);
         self.late_returns = 0;
+        self.gate = Watch::new(Instant::now());
         self.ephemerons.reset();
         shared.late_greys.store(0, Ordering::Relaxed);
-        shared.progress.take_marked();
+        shared.space.begin_marking();
+        self.tally.open(shared, self.number);
         shared.roots.arm(self.colour);
         self.enter_phase(shared, Phase::Arm);
         self.ask(shared, Handshake::Arm);
         Advance::More
     }
 
-    fn enter_phase(&self, shared: &Shared, phase: Phase) {
+    fn enter_phase(&mut self, shared: &Shared, phase: Phase) {
+        self.tally.leave(shared.world.phase());
         shared.world.set_phase(phase);
         shared.space.set_context(self.number, phase);
     }
 
     fn ask(&mut self, shared: &Shared, handshake: Handshake) {
-        self.asked_at = Instant::now();
+        self.patience.begin(Instant::now());
         self.is_stall_reported = false;
         shared.world.ask(Request::new(self.number, handshake));
     }
@@ -144,15 +153,18 @@ impl Cycle {
     /// Whether everyone has answered what was asked last.
     fn is_answered(&mut self, shared: &Shared) -> bool {
         let all = handshake::round(shared);
-        if !all && !self.is_stall_reported && self.asked_at.elapsed() >= self.stall_deadline {
-            self.report_stall(shared);
+        if !all
+            && !self.is_stall_reported
+            && let Some(waited) = self.patience.look(Instant::now())
+        {
+            self.report_stall(shared, waited);
         }
         all
     }
 
     /// Names the mutator that keeps the collector waiting. The damage is contained by waiting: nothing
     /// is freed meanwhile, and what the others allocate is bounded by the limit.
-    fn report_stall(&mut self, shared: &Shared) {
+    fn report_stall(&mut self, shared: &Shared, waited: Duration) {
         let asked = shared.world.request();
         let stalled = shared
             .world
@@ -163,7 +175,7 @@ impl Cycle {
             return;
         };
         self.is_stall_reported = true;
-        let waited_ms = self.asked_at.elapsed().as_millis();
+        let waited_ms = waited.as_millis();
         shared.hooks.report(
             Violation::new(Check::SafepointStalled)
                 .with_cycle(self.number)
@@ -194,6 +206,10 @@ impl Cycle {
         let mut roots = Vec::new();
         shared.roots.addresses_into(&mut roots);
         for address in roots {
+            #[cfg(feature = "fault-inject")]
+            if shared.hooks.strikes(Site::RootUnscanned) {
+                continue;
+            }
             shared.shade_root(address, self.colour, Origin::Root);
         }
         self.enter_phase(shared, Phase::Snapshot);
@@ -222,6 +238,10 @@ impl Cycle {
 
     fn mark(&mut self, shared: &Shared, budget: &mut usize) -> Advance {
         match self.drain(shared, budget) {
+            #[cfg(feature = "fault-inject")]
+            Drained::Budget if shared.hooks.strikes(Site::TerminationEarly) => {
+                self.terminate(shared)
+            }
             Drained::Budget => Advance::Budget,
             Drained::Dry => self.terminate(shared),
         }
@@ -230,12 +250,11 @@ impl Cycle {
     /// Everyone is black and this marker is idle: with no helper left and no upgrade under way, one
     /// look at every deque decides. The phase is `Terminate` within this function only.
     fn terminate(&mut self, shared: &Shared) -> Advance {
-        if !shared.marking.close() {
-            self.mark_on(shared);
-            return Advance::Waiting;
+        if let Some(advance) = self.close_gate(shared) {
+            return advance;
         }
         self.enter_phase(shared, Phase::Terminate);
-        if !upgrades_have_ended(shared) {
+        if !shared.world.upgrades_have_ended() {
             self.mark_on(shared);
             return Advance::Waiting;
         }
@@ -252,11 +271,43 @@ impl Cycle {
         Advance::More
     }
 
-    /// Goes back to marking. Helpers are welcome, unless this marker alone is told which objects
-    /// ephemerons wait for.
-    fn mark_on(&self, shared: &Shared) {
+    /// Reports a breach of the gate: a helper may have been missed, so this cycle frees nothing. It
+    /// ends once everybody is out whom the books know.
+    pub(crate) fn doubt(&mut self, shared: &Shared, breach: Breach) {
+        let is_taken_for_sound = shared.hooks.holds(Check::GateCount, false, || {
+            shared.breach_of(breach, "helpers who mark")
+        });
+        if !is_taken_for_sound {
+            self.gate.doubt();
+        }
+    }
+
+    /// Closes the gate for helpers. What follows, unless nobody is behind it and that is beyond doubt.
+    fn close_gate(&mut self, shared: &Shared) -> Option<Advance> {
+        match self.gate.close(&shared.marking, Instant::now()) {
+            Passage::Empty if !self.gate.is_doubtful() => return None,
+            Passage::Empty => {}
+            // Who may still be at it does no harm where nothing is freed any more.
+            Passage::Hopeless => shared.progress.stop_reclaiming(),
+            Passage::Breached(breach) => {
+                self.doubt(shared, breach);
+                self.mark_on(shared);
+                return Some(Advance::Waiting);
+            }
+            Passage::Occupied => {
+                self.mark_on(shared);
+                return Some(Advance::Waiting);
+            }
+        }
+        self.void(shared, Check::GateCount);
+        Some(Advance::More)
+    }
+
+    /// Goes back to marking. Helpers are welcome, unless their number is in doubt, or this marker alone
+    /// is told which objects ephemerons wait for.
+    fn mark_on(&mut self, shared: &Shared) {
         self.enter_phase(shared, Phase::Mark);
-        if !self.ephemerons.is_indexed() {
+        if !self.ephemerons.is_indexed() && !self.gate.is_doubtful() {
             shared.marking.open();
         }
     }
@@ -264,25 +315,35 @@ impl Cycle {
     /// Nulls weak cells and flips, unless work appeared since termination: then marks on, and
     /// voids the cycle when that repeats.
     fn clear_and_flip(&mut self, shared: &Shared) -> Advance {
-        if shared.level == CheckLevel::Paranoid && !self.verify(shared) {
-            self.void(shared);
+        if shared.checks.makes(Check::UnmarkedReachable) && !self.verify(shared) {
+            self.void(shared, Check::UnmarkedReachable);
             return Advance::More;
+        }
+        // A helper who came out since termination, and was not counted in, may have had work with it.
+        if let Some(advance) = self.close_gate(shared) {
+            return advance;
         }
         // What innocent barriers pushed late is marked already, and is popped by the next marking.
         if shared.late_greys.swap(0, Ordering::Relaxed) > 0 {
             self.late_returns += 1;
             if self.late_returns > LATE_RETURNS_MAX {
-                self.void(shared);
+                self.void(shared, Check::LateGrey);
             } else {
                 self.mark_on(shared);
             }
             return Advance::More;
         }
+        // Marking that went by a broken record may have missed objects.
+        if shared.space.was_record_broken() {
+            self.void(shared, Check::SpanSeal);
+            return Advance::More;
+        }
         weak::clear_dead(shared, shared.weak_class, self.colour);
         ephemeron::clear_dead(shared, shared.ephemeron_class, self.colour);
         self.ephemerons.reset();
+        self.tally
+            .flip(shared, self.late_returns, self.voids_in_a_row);
         self.voids_in_a_row = 0;
-        self.bytes_freed_before = shared.space.usage().bytes_freed_total;
         shared.space.flip(self.number, self.colour);
         shared.roots.disarm();
         self.enter_phase(shared, Phase::Sweep);
@@ -302,15 +363,8 @@ impl Cycle {
         if !shared.space.is_swept() {
             return Advance::Sweep;
         }
-        let usage = shared.space.usage();
-        let (objects_marked, bytes_marked) = shared.progress.take_marked();
-        let report = CycleReport {
-            cycle: self.number,
-            objects_marked,
-            bytes_marked,
-            bytes_freed: usage.bytes_freed_total - self.bytes_freed_before,
-            bytes_live: usage.bytes_live,
-        };
+        audit::check_totals(shared);
+        let report = self.tally.finish(shared);
         self.finished = Some(report.clone());
         shared.progress.finish(report);
         self.enter_phase(shared, Phase::Idle);
@@ -323,7 +377,7 @@ impl Cycle {
     ///
     /// Bytes are then a mix of two colours, both possibly live; the next cycle takes a third. What is
     /// left in deques is an object like any other: the next marking pops it.
-    pub(crate) fn void(&mut self, shared: &Shared) {
+    pub(crate) fn void(&mut self, shared: &Shared, reason: Check) {
         self.marker.reset(self.colour);
         self.ephemerons.reset();
         shared
@@ -339,19 +393,7 @@ impl Cycle {
         } else {
             shared.progress.stop_reclaiming();
         }
+        self.tally.void(shared, reason.id(), self.voids_in_a_row);
         shared.signal.wake();
     }
-}
-
-/// Whether no mutator is between reading a weak reference and having shaded its target. An upgrade
-/// that begins later sees the phase and waits for the decision.
-fn upgrades_have_ended(shared: &Shared) -> bool {
-    (0..UPGRADE_LOOKS_MAX).any(|look| {
-        if look > 0 {
-            yield_now();
-        }
-        shared
-            .world
-            .with_records(|records| records.iter().all(|record| !record.is_upgrading()))
-    })
 }

@@ -16,6 +16,7 @@ use crossbeam_utils::Backoff;
 use gc_hooks::{Check, Phase, Violation};
 use gc_sweep::{ForkMark, SweepMode};
 
+use crate::courier::Courier;
 use crate::crew::Crew;
 use crate::engine::{CollectError, Engine, StepProgress};
 use crate::progress::{CycleReport, Reclaiming};
@@ -28,9 +29,11 @@ use crate::verify::{self, Expect, Verifier, VerifyReport};
 const COLLECT_UNITS: usize = 1 << 16;
 /// Work units between two looks at the clock while an edge of `enter` waits for a cycle.
 const WAIT_UNITS: usize = 1 << 12;
-/// Work units that a mutator pays at a time beside collector threads: some tens of microseconds. What
-/// that leaves undone shows in the size of the heap, and over twice the goal at the edges.
+/// Work units that a mutator pays at a time beside collector threads, and for how long at most: a unit
+/// takes ten times as long where every object is a cache miss. What that leaves undone shows in the size
+/// of the heap, and over twice the goal at the edges.
 const ASSIST_UNITS_MAX: usize = 512;
+const ASSIST_TIME_MAX: Duration = Duration::from_micros(40);
 /// Work units paid at each edge of `enter` while a cycle runs.
 const EDGE_UNITS: usize = 256;
 /// How long an edge of `enter` waits for a cycle when the heap is over its soft limit.
@@ -74,7 +77,9 @@ pub(crate) struct Drive {
     engine: Arc<Engine>,
     driver: Driver,
     crew: Crew,
-    /// Tells a child of `fork` from the process whose collector threads serve this heap.
+    /// None: whoever passes by delivers.
+    courier: Option<Courier>,
+    /// Tells a child of `fork` from the process whose threads serve this heap.
     fork: Option<ForkMark>,
     soft_limit_bytes: Option<u64>,
     /// Bytes ever allocated, as of the last assist. Written by mutators.
@@ -100,17 +105,20 @@ impl Drive {
         engine: Engine,
         driver: Driver,
         soft_limit_bytes: Option<u64>,
+        courier: Option<Courier>,
     ) -> std::io::Result<Self> {
         let engine = Arc::new(engine);
-        let (crew, fork) = match driver {
-            Driver::Background(threads) => (Crew::start(&engine, threads)?, Some(ForkMark::new())),
-            Driver::Manual | Driver::Incremental => (Crew::default(), None),
+        let crew = match driver {
+            Driver::Background(threads) => Crew::start(&engine, threads)?,
+            Driver::Manual | Driver::Incremental => Crew::default(),
         };
+        let has_threads = courier.is_some() || matches!(driver, Driver::Background(_));
         Ok(Drive {
             engine,
             driver,
             crew,
-            fork,
+            courier,
+            fork: has_threads.then(ForkMark::new),
             soft_limit_bytes,
             bytes_assisted: AtomicU64::new(0),
         })
@@ -120,7 +128,7 @@ impl Drive {
         self.driver
     }
 
-    /// Refuses the use of a heap whose collector threads stayed in the parent process.
+    /// Refuses the use of a heap whose threads stayed in the parent process.
     #[inline]
     pub(crate) fn refuse_forked(&self) -> Result<(), CollectError> {
         match &self.fork {
@@ -222,9 +230,12 @@ impl Drive {
             return;
         }
         let shared = &self.shared;
-        let (bytes_used, pacer) = (shared.space.bytes_live(), shared.progress.pacer());
+        let (totals, pacer) = (shared.totals(), shared.progress.pacer());
+        let bytes_used = totals.bytes_used();
         if !self.is_active() {
-            if bytes_used < pacer.trigger_bytes() {
+            // A goal that cannot be is set right by the cycle that is asked for.
+            let is_sound = pacer.is_sound(totals.bytes_in_spans());
+            if is_sound && bytes_used < pacer.trigger_bytes() {
                 return;
             }
             self.request();
@@ -240,12 +251,13 @@ impl Drive {
         let begun = Instant::now();
         let total = shared.space.bytes_allocated_total();
         let owed = total.saturating_sub(self.bytes_assisted.swap(total, Ordering::Relaxed));
-        let mut units = pacer.assist_units(owed, bytes_used);
+        let (mut units, mut until) = (pacer.assist_units(owed, bytes_used), None);
         if let Driver::Background(_) = self.driver {
             units = units.min(ASSIST_UNITS_MAX);
+            until = Some(begun + ASSIST_TIME_MAX);
         }
         if !self.advance(units, SweepMode::WithoutDrop) {
-            self.share_work(units);
+            self.share_work(units, until);
         }
         record.paused_since(begun);
     }
@@ -255,11 +267,11 @@ impl Drive {
         self.driver == Driver::Incremental && self.try_step(units, mode).is_some()
     }
 
-    /// Helps with what can be done beside the coordinator.
-    fn share_work(&self, mut units: usize) -> bool {
+    /// Helps with what can be done beside the coordinator, until a moment if one is given.
+    fn share_work(&self, units: usize, until: Option<Instant>) -> bool {
         match self.shared.world.phase() {
-            Phase::Snapshot | Phase::Mark => self.assist_marking(units),
-            Phase::Sweep => self.sweep(&mut units, SweepMode::WithoutDrop),
+            Phase::Snapshot | Phase::Mark => self.assist_marking(units, until),
+            Phase::Sweep => self.help_to_sweep(units, until),
             _ => false,
         }
     }
@@ -289,7 +301,7 @@ impl Drive {
     #[cold]
     fn throttle(&self, record: &Record) {
         let progress = &self.shared.progress;
-        let bytes_used = self.shared.space.bytes_live();
+        let bytes_used = self.shared.totals().bytes_used();
         let is_over = bytes_used >= self.soft_limit();
         if !(progress.is_pressed() || is_over && progress.pacer().is_worth_waiting(bytes_used))
             || self.refuse_use().is_err()
@@ -324,7 +336,7 @@ impl Drive {
                     break;
                 }
                 _ if Instant::now() >= deadline => break,
-                _ if self.share_work(COLLECT_UNITS) => {}
+                _ if self.share_work(COLLECT_UNITS, None) => {}
                 _ => backoff.snooze(),
             }
         }
@@ -342,9 +354,15 @@ impl Drive {
             let mutators_inside = self.shared.world.mutators_inside();
             return Err(ShutdownError::Deadline { mutators_inside });
         };
-        self.crew.stop(&self.shared.signal);
+        self.stop_threads();
         self.deliver();
         Ok(report)
+    }
+
+    /// Ends the heap's own threads, those that may find something before the one that tells of it.
+    fn stop_threads(&self) {
+        self.crew.stop(&self.engine.shared.signal);
+        self.courier.iter().for_each(Courier::stop);
     }
 }
 
@@ -361,8 +379,9 @@ impl Drop for Drive {
     fn drop(&mut self) {
         if self.fork.as_ref().is_some_and(ForkMark::is_forked) {
             self.crew.forget();
+            self.courier.iter().for_each(Courier::forget);
         } else {
-            self.crew.stop(&self.engine.shared.signal);
+            self.stop_threads();
         }
     }
 }

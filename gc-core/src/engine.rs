@@ -2,8 +2,8 @@
 //!
 //! Handles, mutators, roots and collector threads hold it by `Arc`; it ends with the last of them.
 //! Every advance of the cycle goes through [`Engine::run`], which holds the cycle's lock for the
-//! stages of the state machine and no lock while it sweeps, since sweeping runs destructors. Events
-//! and hooks are emitted after the lock is released.
+//! stages of the state machine and no lock while it sweeps, since sweeping runs destructors. What
+//! happened is posted meanwhile, and told by a delivery, which holds nothing.
 //!
 //! Invariant: a thread that runs a destructor of this heap, or is told of a violation of it, does not
 //! come in here again. Deliberately absent: when to collect and how much of it who pays for
@@ -12,13 +12,13 @@
 use std::sync::{PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use gc_hooks::Phase;
 use gc_hooks::sync::{Mutex, MutexGuard, yield_now};
+use gc_hooks::{Delivery, Phase, Turn};
 use gc_sweep::SweepMode;
 
 use crate::cycle::{Advance, Cycle};
-use crate::gate::Gate;
-use crate::mark::Marker;
+use crate::gate::{Breach, Closed, Gate};
+use crate::mark::{Drained, Marker};
 use crate::progress::CycleReport;
 use crate::reap::{self, DropReaper};
 use crate::record::HeldRecord;
@@ -26,6 +26,8 @@ use crate::shared::Shared;
 
 /// Work units a swept span counts for: a span is swept in about the time of eight marks.
 const SWEEP_UNITS: usize = 8;
+/// Work units between two looks at the clock where help ends at a moment.
+const UNITS_A_CLOCK: usize = 64;
 /// How long a recount of the books waits for mutators to come out of `enter`.
 const HOLD_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -72,7 +74,7 @@ pub enum CollectError {
     /// Mutators of other threads stayed inside `enter` for longer than the call waits.
     #[error("mutators of other threads stayed inside `enter`")]
     MutatorsInside,
-    /// The process is a child of the one that built the heap, whose collector threads stayed there.
+    /// The process is a child of the one that built the heap, whose threads stayed there.
     #[error("the heap was built before a fork and belongs to the parent process")]
     Forked,
 }
@@ -113,6 +115,9 @@ impl Engine {
     pub(crate) fn refuse_callbacks(&self) -> Result<(), CollectError> {
         if self.shared.hooks.is_delivering() {
             self.shared.hooks.note_reentry();
+            return Err(CollectError::InsideHook);
+        }
+        if self.shared.events.is_telling_here() {
             return Err(CollectError::InsideHook);
         }
         if reap::is_reaping(&self.shared) {
@@ -193,9 +198,6 @@ impl Engine {
             finished: held.as_mut().and_then(|cycle| cycle.take_finished()),
         };
         drop(held);
-        if let Some(finished) = &report.finished {
-            self.emit(finished);
-        }
         report
     }
 
@@ -212,22 +214,51 @@ impl Engine {
         progress.spans_swept > 0
     }
 
-    /// Marks beside the coordinator. `false` when there was nothing to do.
-    pub(crate) fn help_to_mark(&self, marker: &mut Marker, mut budget: usize) -> bool {
+    /// Sweeps what needs no destructor beside others, until a moment if one is given. `false` when nothing
+    /// could be swept.
+    pub(crate) fn help_to_sweep(&self, units: usize, until: Option<Instant>) -> bool {
+        let (mut left, mut has_swept) = (units, false);
+        while left > 0 && until.is_none_or(|until| Instant::now() < until) {
+            let part = until.map_or(left, |_| left.min(UNITS_A_CLOCK));
+            let mut unused = part;
+            if !self.sweep(&mut unused, SweepMode::WithoutDrop) {
+                break;
+            }
+            has_swept = true;
+            left -= part - unused;
+        }
+        has_swept
+    }
+
+    /// Marks beside the coordinator, until a moment if one is given. `false` when there was nothing to do.
+    pub(crate) fn help_to_mark(
+        &self,
+        marker: &mut Marker,
+        budget: usize,
+        until: Option<Instant>,
+    ) -> bool {
         let Some(_helping) = self.shared.marking.join() else {
             return false;
         };
-        let allowed = budget;
         // The colour stays while anybody is behind the gate.
         marker.reset(self.shared.world.colour());
-        marker.drain(&self.shared, &mut budget, None);
+        let mut left = budget;
+        while left > 0 && until.is_none_or(|until| Instant::now() < until) {
+            let part = until.map_or(left, |_| left.min(UNITS_A_CLOCK));
+            let mut unused = part;
+            let drained = marker.drain(&self.shared, &mut unused, None);
+            left -= part - unused;
+            if drained == Drained::Dry {
+                break;
+            }
+        }
         marker.give_all(&self.shared);
         // One unit goes to finding out that there is nothing.
-        budget + 1 < allowed
+        left + 1 < budget
     }
 
     /// As [`Engine::help_to_mark`], for a mutator.
-    pub(crate) fn assist_marking(&self, budget: usize) -> bool {
+    pub(crate) fn assist_marking(&self, budget: usize, until: Option<Instant>) -> bool {
         if !self.shared.marking.is_open() {
             return false;
         }
@@ -237,7 +268,7 @@ impl Engine {
         };
         let taken = spare().pop();
         let mut marker = taken.unwrap_or_else(|| Marker::new(self.shared.world.colour()));
-        let has_marked = self.help_to_mark(&mut marker, budget);
+        let has_marked = self.help_to_mark(&mut marker, budget, until);
         spare().push(marker);
         has_marked
     }
@@ -256,23 +287,32 @@ impl Engine {
             HOLD_PATIENCE
         };
         // Inside `enter`, waiting for a lock whose holder may wait for this mutator is not an option.
-        let _cycle = if is_inside_here {
+        let mut cycle = if is_inside_here {
             self.try_lock_cycle().ok_or(CollectError::MutatorsInside)?
         } else {
             self.lock_cycle()
         };
         let was_marking = self.shared.marking.is_open();
         let begun = Instant::now();
-        let close = |gate: &Gate| {
-            while !gate.close() {
+        let close = |gate: &Gate, breached: &mut dyn FnMut(Breach)| {
+            loop {
+                match gate.close() {
+                    Closed::Empty => return true,
+                    Closed::Breached(breach) => breached(breach),
+                    Closed::Occupied => {}
+                }
                 if begun.elapsed() >= HOLD_PATIENCE {
                     return false;
                 }
                 yield_now();
             }
-            true
         };
-        let are_closed = close(&self.shared.marking) && close(&self.shared.sweeping);
+        let shared = &self.shared;
+        let are_closed = close(&shared.marking, &mut |breach| cycle.doubt(shared, breach))
+            && close(&shared.sweeping, &mut |breach| {
+                let violation = shared.breach_of(breach, "helpers who sweep");
+                shared.hooks.report(violation);
+            });
         let result = are_closed
             .then(|| self.shared.world.with_all_held(patience, f))
             .flatten();
@@ -283,30 +323,15 @@ impl Engine {
         result.ok_or(CollectError::MutatorsInside)
     }
 
-    /// Tells subscribers of a finished cycle; no lock is held.
-    fn emit(&self, report: &CycleReport) {
-        tracing::info!(
-            target: "gc::sweep",
-            heap = self.name,
-            cycle = report.cycle,
-            bytes_freed = report.bytes_freed,
-            bytes_quarantined = self.shared.space.usage().bytes_quarantined,
-            "sweep finished"
-        );
-        tracing::info!(
-            target: "gc::cycle",
-            heap = self.name,
-            cycle = report.cycle,
-            objects_marked = report.objects_marked,
-            bytes_marked = report.bytes_marked,
-            bytes_live = report.bytes_live,
-            "cycle finished"
-        );
-    }
-
-    /// Delivers what the checks recorded. Holds nothing.
-    pub(crate) fn deliver(&self) -> gc_hooks::Delivery {
-        self.shared.hooks.deliver()
+    /// Tells subscribers what cycles did, then delivers what the checks recorded. Holds nothing.
+    pub(crate) fn deliver(&self) -> Delivery {
+        if self.shared.events.is_telling_here() {
+            let mut nested = Delivery::default();
+            nested.turn = Turn::Nested;
+            return nested;
+        }
+        self.shared.events.tell(self.name, &self.shared.hooks);
+        self.shared.hooks.deliver_or_leave()
     }
 }
 

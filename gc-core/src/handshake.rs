@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use gc_hooks::{Origin, Phase};
 
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
 use crate::local::{Barrier, Local};
 use crate::record::Record;
 use crate::request::{Handshake, Request};
@@ -55,10 +57,8 @@ fn answer_timed(shared: &Shared, record: &Record, local: &Local, asked: Request)
 /// speed, so any poll may do it.
 #[inline]
 fn rest_barrier(shared: &Shared, local: &Local) {
-    if local.barrier.get() != Barrier::Off
-        && matches!(shared.world.phase(), Phase::Idle | Phase::Sweep)
-    {
-        local.barrier.set(Barrier::Off);
+    if local.barrier.get().shades() && matches!(shared.world.phase(), Phase::Idle | Phase::Sweep) {
+        local.barrier.set(shared.resting_barrier());
     }
 }
 
@@ -75,6 +75,10 @@ pub(crate) fn answer_parked(shared: &Shared, record: &Record, local: &Local) {
 fn answer_up_to(shared: &Shared, record: &Record, local: &Local, asked: Request) {
     for handshake in record.answered().outstanding(asked) {
         match handshake {
+            #[cfg(feature = "fault-inject")]
+            Handshake::Arm if shared.hooks.strikes(Site::BarrierLate) => {
+                local.barrier_colour.set(asked.colour());
+            }
             Handshake::Arm => arm(local, asked),
             Handshake::Snapshot => snapshot(shared, local, asked),
             Handshake::Settle | Handshake::None => {}
@@ -90,6 +94,10 @@ fn arm(local: &Local, asked: Request) {
 
 fn snapshot(shared: &Shared, local: &Local, asked: Request) {
     for stack in local.stacks() {
+        #[cfg(feature = "fault-inject")]
+        if shared.hooks.strikes(Site::StackUnscanned) {
+            continue;
+        }
         stack
             .live_words()
             .for_each(|address| shared.shade_root(address, asked.colour(), Origin::Stack));

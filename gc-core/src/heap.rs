@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gc_hooks::{Delivery, Health, Phase};
-use gc_sweep::{Ledger, SweepMode};
+use gc_hooks::{Address, Checks, Delivery, Health, Phase};
+use gc_sweep::{Ledger, QuarantineReleased, SweepMode};
 
 use crate::builder::{Builder, Error};
 use crate::drive::{Drive, Driver, ShutdownError};
 use crate::engine::{CollectError, StepReport};
 use crate::mutator::Mutator;
 use crate::progress::CycleReport;
+use crate::retention::{RetentionError, RetentionPath};
 use crate::shared::Shared;
 use crate::stats::HeapStats;
 use crate::verify::VerifyReport;
@@ -111,6 +112,25 @@ impl Heap {
         self.drive.verify()
     }
 
+    /// Why the object at an address is alive: the shortest way to it from a root or a value stack.
+    /// `None` when nothing leads to it, so that the next collection frees it. For operators: the
+    /// address is one that a report gives, such as [`Violation::address`](crate::Violation::address);
+    /// one inside an object stands for the object. Takes time and memory with the number of objects
+    /// that can be reached, while every mutator is kept out of `enter`, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// No object stands there; or the call is refused as [`Heap::verify`] would be.
+    pub fn retention_path(
+        &self,
+        address: Address,
+    ) -> Result<Option<RetentionPath>, RetentionError> {
+        if self.shared().world.is_inside_here() {
+            return Err(CollectError::WouldDeadlock.into());
+        }
+        self.drive.retention_path(address, None)
+    }
+
     /// The accounts, recomputed from spans and state bytes, beside the running books. Books that
     /// disagree are reported as `ledger` and rebuilt. Mutators of other threads are kept out of
     /// `enter` meanwhile.
@@ -130,6 +150,35 @@ impl Heap {
         })
     }
 
+    /// Brings back what containment has withdrawn, where a recount finds it right: an operator's decision, which the
+    /// heap never takes by itself. Objects that were kept are ordinary objects again, and the next cycle decides about
+    /// them, destructors included; withdrawn slots without an object are free. What does not add up stays withdrawn.
+    /// Mutators of other threads are kept out of `enter` meanwhile.
+    ///
+    /// The recount looks at the heap's own books. It cannot know whether a pointer of the program still leads to a slot
+    /// that comes back: where a dangling pointer was seen to (`free-pointer`, `slot-dirty`, `sweep-count`), handing the
+    /// slot out again is the caller's risk. Look at [`Heap::health`] first, and fix the cause.
+    ///
+    /// # Errors
+    ///
+    /// A mutator is inside `enter` on this thread, a destructor or a hook calls back, or mutators of other threads do
+    /// not come out of `enter` for a second.
+    pub fn release_quarantine(&self) -> Result<QuarantineReleased, CollectError> {
+        self.drive.refuse_forked()?;
+        let shared = self.shared();
+        if shared.world.is_inside_here() {
+            return Err(CollectError::WouldDeadlock);
+        }
+        let released = self.drive.while_stopped(|held| {
+            for record in held {
+                record.local().for_each_run(|run| shared.space.retire(run));
+            }
+            shared.space.release_quarantine()
+        });
+        self.drive.deliver();
+        released
+    }
+
     /// Ends background collection: runs one last cycle, ends the collector threads and delivers what
     /// the checks recorded. The heap stays usable, as with [`Driver::Manual`]; destructors of what is
     /// still reachable run when the last handle goes.
@@ -142,15 +191,21 @@ impl Heap {
         self.drive.shutdown(Instant::now() + deadline)
     }
 
-    /// Delivers recorded violations to the hook and as `tracing` events. The heap does this by
-    /// itself at the edges of `enter` and after steps; call it when a heap is idle.
+    /// Delivers recorded violations to the hook and as `tracing` events, on the calling thread. The
+    /// heap does this by itself at the edges of `enter` and after steps, or on a
+    /// [thread of its own](Builder::deliver_on_own_thread); call it when a heap without one is idle.
     pub fn deliver(&self) -> Delivery {
-        self.drive.deliver()
+        self.shared().hooks.deliver()
     }
 
     /// Who advances the cycle.
     pub fn driver(&self) -> Driver {
         self.drive.driver()
+    }
+
+    /// The checks that the heap makes.
+    pub fn checks(&self) -> Checks {
+        self.shared().checks
     }
 
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has

@@ -42,19 +42,23 @@
 //! | `trace`, `trace_std` | the contract of traced types, and the standard library's share of it |
 //! | `object` | objects in memory: descriptors, writing, scanning, dropping |
 //! | `types` | what a span's type index means |
+//! | `scan` | from one object to its children |
+//! | `stores` | sampled stores |
 //! | `stack`, `roots` | value stacks; the root table |
 //! | `pauses` | how long mutators were kept from their work |
 //! | `request`, `local`, `record`, `world` | what is asked of mutators; one mutator; all of them |
 //! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
+//! | `events` | what subscribers are told of cycles |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
-//! | `scan` | from one object to its children |
 //! | `gc`, `weak`, `ephemeron` | the pointers |
 //! | `mark`, `verify` | the marker; the second opinion |
 //! | `reap` | destructors |
+//! | `audit` | whether what collections are paced by can be true |
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
+//! | `retention` | why an object is alive |
 //! | `stats`, `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
@@ -64,6 +68,10 @@ mod trace_std;
 mod object;
 
 mod types;
+
+mod scan;
+
+mod stores;
 
 mod stack;
 
@@ -87,13 +95,13 @@ mod pacer;
 
 mod progress;
 
+mod events;
+
 mod shared;
 
 mod handshake;
 
 mod barrier;
-
-mod scan;
 
 mod gc;
 
@@ -107,13 +115,19 @@ mod verify;
 
 mod reap;
 
+mod audit;
+
 mod cycle;
 
 mod engine;
 
 mod crew;
 
+mod courier;
+
 mod drive;
+
+mod retention;
 
 mod stats;
 
@@ -137,11 +151,16 @@ pub mod raw;
 pub mod fault;
 
 pub use gc_core_derive::Trace;
-pub use gc_hooks::{
-    Address, Check, CheckKind, CheckLevel, Delivery, Escalation, Health, LevelError, Number,
-    Origin, Phase, Policy, PolicyError, Rate, Response, Severity, Violation,
+pub use gc_hooks::record::{
+    CallSite, FileCall, SCHEMA as RECORD_SCHEMA, Section as RecordSection, Utc,
 };
-pub use gc_sweep::{AllocError, Found, Ledger, Place, SpaceError};
+pub use gc_hooks::{
+    Address, CHECKS_VARIABLE, Check, CheckKind, CheckLevel, Checks, ChecksError, Cost, Delivery,
+    Escalation, Health, LevelError, Number, Origin, Phase, Policy, PolicyError, Rate, Response,
+    Severity, Turn, Violation,
+};
+pub use gc_hooks::{PreviousRecord, RecordError, RecordedViolation, monitor, previous_record};
+pub use gc_sweep::{AllocError, Found, Ledger, Place, QuarantineReleased, SpaceError};
 
 pub use crate::builder::{Builder, Error};
 pub use crate::drive::{Driver, ShutdownError};
@@ -154,6 +173,7 @@ pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
 pub use crate::progress::{CycleReport, Reclaiming};
+pub use crate::retention::{RetentionError, RetentionPath, RetentionStep};
 pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
 pub use crate::stats::HeapStats;

@@ -22,10 +22,20 @@ use crate::stack::StackMemory;
 pub(crate) enum Barrier {
     /// No cycle: stores are plain.
     Off,
+    /// No cycle, and the heap samples stores: plain stores, of which some are noted.
+    Noting,
     /// Armed, not yet snapshotted: shade the old and the new value.
     Grey,
     /// Snapshotted: shade the old value.
     Black,
+}
+
+impl Barrier {
+    /// Whether stores shade.
+    #[inline]
+    pub(crate) fn shades(self) -> bool {
+        matches!(self, Barrier::Grey | Barrier::Black)
+    }
 }
 
 /// Entries of the descriptor-to-class table in front of the type register. A miss costs a lock and
@@ -38,8 +48,10 @@ pub(crate) struct Local {
     pub(crate) colour: Cell<Colour>,
     /// Colour that shading gives. Changed at `Arm`.
     pub(crate) barrier_colour: Cell<Colour>,
-    /// Changed at `Arm`, `Snapshot` and, back to `Off`, at any poll after the flip.
+    /// Changed at `Arm`, `Snapshot` and, back to `Off` or `Noting`, at any poll after the flip.
     pub(crate) barrier: Cell<Barrier>,
+    /// Stores until the next one that is sampled.
+    pub(crate) stores_to_sample: Cell<u32>,
     /// Objects this mutator shaded; the collector steals from it.
     pub(crate) grey: Worker<usize>,
     /// Leased spans, indexed by class.
@@ -57,6 +69,7 @@ impl Local {
             colour: Cell::new(colour),
             barrier_colour: Cell::new(colour),
             barrier: Cell::new(Barrier::Off),
+            stores_to_sample: Cell::new(0),
             grey,
             runs: UnsafeCell::new(Vec::new()),
             lookup: core::array::from_fn(|_| Cell::new((0, None))),

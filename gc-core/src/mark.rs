@@ -16,11 +16,15 @@
 use std::sync::atomic::Ordering;
 
 use crossbeam_deque::Steal;
+#[cfg(feature = "fault-inject")]
+use gc_hooks::Check;
 use gc_hooks::sync::point;
 use gc_hooks::{CheckLevel, Origin};
-use gc_sweep::{Colour, StateByte};
+use gc_sweep::{Colour, Span, StateByte};
 
 use crate::ephemeron::Pending;
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
 use crate::object;
 use crate::scan::{self, Scanned, Trust};
 use crate::shared::{Shared, Source};
@@ -202,7 +206,15 @@ impl Marker {
             shared.refuse(address, Source::of(Origin::Scan));
             return None;
         }
+        #[cfg(feature = "fault-inject")]
+        if shared.hooks.strikes(Site::EdgeUnseen) {
+            return None;
+        }
         if shared.space.states().mark(address, byte, colour) {
+            #[cfg(feature = "fault-inject")]
+            if shared.hooks.strikes(Site::GreyLost) {
+                return Some(address);
+            }
             self.scan(shared, address, 0);
             return Some(address);
         }
@@ -242,21 +254,46 @@ impl Marker {
             return;
         }
         let first_child = self.stack.len();
-        let trust = if shared.level == CheckLevel::Paranoid {
+        let trust = if shared.checks.level() == CheckLevel::Paranoid {
             Trust::Sealed
         } else {
             Trust::Registered
         };
+        #[cfg(feature = "fault-inject")]
+        let trust = scan::blinded(shared.hooks.is_blind(Check::Descriptor), trust);
         match scan::scan(&shared.types, span, address, from, trust, &mut self.stack) {
             Scanned::Whole => {}
             Scanned::Until(next) => self.pieces.push(Piece {
                 address,
                 from: next,
             }),
-            Scanned::NoDescriptor => shared.refuse_descriptor(address, span.type_index()),
+            Scanned::NoDescriptor => self.scan_doubtful(shared, span, address, from, trust),
         }
-        if shared.level == CheckLevel::Paranoid {
+        if shared.checks.level() == CheckLevel::Paranoid {
             self.check_children(shared, address, first_child);
+        }
+    }
+
+    /// Scans an object again whose span names no registered type, if that is because its record was broken.
+    #[cold]
+    #[inline(never)]
+    fn scan_doubtful(
+        &mut self,
+        shared: &Shared,
+        span: &Span,
+        address: usize,
+        from: usize,
+        trust: Trust,
+    ) {
+        let scanned = if shared.space.mends_record_of(address) {
+            scan::scan(&shared.types, span, address, from, trust, &mut self.stack)
+        } else {
+            Scanned::NoDescriptor
+        };
+        match scanned {
+            Scanned::Whole => {}
+            Scanned::Until(from) => self.pieces.push(Piece { address, from }),
+            Scanned::NoDescriptor => shared.refuse_descriptor(address, span.type_index()),
         }
     }
 

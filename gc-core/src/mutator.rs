@@ -35,7 +35,10 @@ impl Mutator {
             let record = Arc::new(Record::new(asked.colour_of_newcomers()));
             // Nobody else knows the record yet, so it is out and can be held; without roots it has
             // empty hands.
-            record.with_held(|local| handshake::answer_parked(shared, &record, local));
+            record.with_held(|local| {
+                local.barrier.set(shared.resting_barrier());
+                handshake::answer_parked(shared, &record, local);
+            });
             record
         });
         Mutator {
@@ -55,12 +58,12 @@ impl Mutator {
     /// # Panics
     ///
     /// When called from inside a violation hook of the same heap, where the heap may not be used
-    /// (the panic is contained and reported), and in a child of `fork` whose collector threads stayed
-    /// in the parent.
+    /// (the panic is contained and reported), and in a child of `fork` when the heap has threads,
+    /// which stayed in the parent.
     #[track_caller]
     pub fn enter<R>(&mut self, f: impl for<'gc> FnOnce(Scope<'gc>) -> R) -> R {
         let drive = &self.drive;
-        if drive.shared.hooks.is_delivering() {
+        if drive.shared.hooks.is_delivering() || drive.shared.events.is_telling_here() {
             refuse_inside_hook(drive);
         }
         if drive.refuse_forked().is_err() {
@@ -132,7 +135,7 @@ fn refuse_inside_hook(drive: &Drive) -> ! {
 
 #[cold]
 fn refuse_forked() -> ! {
-    panic!("a heap with collector threads was entered in a child of `fork`")
+    panic!("a heap with threads of its own was entered in a child of `fork`")
 }
 
 #[cold]

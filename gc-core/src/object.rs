@@ -17,12 +17,19 @@ use gc_sweep::ALIGN_BYTES_MAX;
 
 use crate::trace::{Trace, Tracer};
 
+mod fields;
+
+pub(crate) use fields::name_field;
+use fields::{field_of_items, field_of_sized};
+
 /// Items of a slice that one scan visits at most; longer slices are scanned in pieces so that the
 /// marker keeps its step budget. 16 Ki pointer words are 128 KiB.
 pub(crate) const SCAN_ITEMS_MAX: usize = 16 * 1024;
 
 /// Scans items `from..` of the object at the address and says where to go on, if anywhere.
 pub(crate) type ScanFn = unsafe fn(NonNull<u8>, usize, &mut Tracer<'_>) -> Option<usize>;
+/// Names the field of the object at the address that holds a pointer.
+pub(crate) type FieldFn = unsafe fn(NonNull<u8>, usize) -> Option<&'static str>;
 /// Runs the drop glue of the object at the address.
 pub(crate) type DropFn = unsafe fn(NonNull<u8>);
 
@@ -41,6 +48,8 @@ pub(crate) struct TypeInfo {
     pub(crate) extent: Extent,
     /// Absent for types that hold no managed pointer.
     pub(crate) scan: Option<ScanFn>,
+    /// Names fields in reports; answers nothing for types that hold no managed pointer.
+    pub(crate) field: FieldFn,
     /// Absent for types without drop glue.
     pub(crate) drop: Option<DropFn>,
 }
@@ -112,6 +121,7 @@ impl<T: Trace> sealed::Described for T {
             } else {
                 None
             },
+            field: field_of_sized::<T>,
             drop: if core::mem::needs_drop::<T>() {
                 Some(drop_sized::<T>)
             } else {
@@ -155,6 +165,7 @@ impl<T: Trace> sealed::Described for [T] {
             } else {
                 None
             },
+            field: field_of_items::<T>,
             drop: if core::mem::needs_drop::<T>() {
                 Some(drop_items::<T>)
             } else {
@@ -188,6 +199,7 @@ impl sealed::Described for str {
         align: align_of::<usize>(),
         extent: Extent::Items { item_bytes: 1 },
         scan: None,
+        field: |_, _| None,
         drop: None,
     };
 }

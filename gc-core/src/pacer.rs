@@ -1,11 +1,18 @@
 //! When to collect, and how much of it a mutator pays for. Pure arithmetic: no atomics, no clock.
 //!
+//! Works from live bytes, and from nothing that a check may find wrong: goal and trigger are worked out
+//! anew from what survived whenever they are asked for, and live bytes stand between the bounds that the
+//! other running totals set ([`Totals`]). A damaged total moves a cycle; it cannot hold one off, or a
+//! mutator up, for ever.
+//!
 //! The heap aims at `goal = max(live · (1 + growth), floor)` bytes. A cycle starts when the heap
 //! has used up half of the room between what survived the last cycle and the goal, so that marking
 //! ends before the goal when each allocated byte pays its share: the objects that are expected to
 //! be marked, over the bytes that are left to the goal.
 //!
 //! Called by mutators in allocation slow paths and at the edges of `enter`, and at the end of a cycle.
+
+use gc_sweep::GRANULE_BYTES;
 
 /// Heaps smaller than this are not collected by themselves: a cycle costs more than it returns.
 pub(crate) const FLOOR_BYTES: u64 = 4 << 20;
@@ -16,6 +23,55 @@ const GROWTH_MIN_BYTES: u64 = 1 << 20;
 const UNITS_MIN: usize = 64;
 /// Work units one slow path pays at most: about a tenth of a millisecond of marking.
 const UNITS_MAX: usize = 4096;
+
+/// How far live bytes may be out of bounds before that is more than what mutators are booking at
+/// the moment.
+const IN_FLIGHT_BYTES_MAX: u64 = 1 << 20;
+
+/// The running totals of the space, which bound one another: what lives was handed out, was not freed
+/// and not withdrawn, and stands in spans.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Totals {
+    pub(crate) bytes_live: i64,
+    pub(crate) bytes_in_spans: i64,
+    pub(crate) bytes_quarantined: i64,
+    /// Bytes ever handed out and not freed; `None` when these totals were found wrong.
+    pub(crate) bytes_kept: Option<u64>,
+}
+
+impl Totals {
+    /// Bytes of all spans.
+    pub(crate) fn bytes_in_spans(self) -> u64 {
+        self.bytes_in_spans.max(0).unsigned_abs()
+    }
+
+    /// The least and the most that can be live, whatever the total of live bytes says.
+    pub(crate) fn bounds(self) -> (u64, u64) {
+        let quarantined = self.bytes_quarantined.max(0).unsigned_abs();
+        let room = self.bytes_in_spans().saturating_sub(quarantined);
+        match self.bytes_kept {
+            None => (0, room),
+            Some(kept) => {
+                let most = room.min(kept);
+                (kept.saturating_sub(quarantined).min(most), most)
+            }
+        }
+    }
+
+    /// Live bytes to go by.
+    pub(crate) fn bytes_used(self) -> u64 {
+        let (least, most) = self.bounds();
+        self.bytes_live.max(0).unsigned_abs().clamp(least, most)
+    }
+
+    /// Whether the total of live bytes is within its bounds, but for what is being booked.
+    pub(crate) fn is_plausible(self) -> bool {
+        let (least, most) = self.bounds();
+        let live = i128::from(self.bytes_live);
+        let slack = i128::from(IN_FLIGHT_BYTES_MAX);
+        (i128::from(least) - slack..=i128::from(most) + slack).contains(&live)
+    }
+}
 
 /// How far the heap may grow over what survived the last cycle.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -51,9 +107,25 @@ impl Pacer {
         self.objects_marked = objects_marked;
     }
 
+    /// Bytes that survived the last cycle.
+    pub(crate) fn bytes_live(&self) -> u64 {
+        self.bytes_live
+    }
+
+    /// Whether all of it can be true at once, while no cycle runs and nothing is freed: what survived
+    /// stands in spans, in slots of at least a granule each, and a cycle begins before the goal. Objects
+    /// that several markers came upon are counted more than once, hence the factor.
+    pub(crate) fn is_sound(&self, bytes_in_spans: u64) -> bool {
+        let objects_max = bytes_in_spans / GRANULE_BYTES as u64 * 2;
+        self.bytes_live <= bytes_in_spans
+            && self.objects_marked <= objects_max
+            && self.trigger_bytes() <= self.goal_bytes()
+    }
+
     /// The size in bytes that the heap should not exceed.
     pub(crate) fn goal_bytes(&self) -> u64 {
-        let growth = (u128::from(self.bytes_live) * u128::from(self.growth_percent) / 100) as u64;
+        let growth = u128::from(self.bytes_live) * u128::from(self.growth_percent) / 100;
+        let growth = u64::try_from(growth).unwrap_or(u64::MAX);
         let goal_bytes = self.bytes_live.saturating_add(growth.max(FLOOR_BYTES));
         // What lives already stays; a little room for the next cycle is needed in any case.
         let least_bytes = self.bytes_live.saturating_add(GROWTH_MIN_BYTES / 4);
@@ -70,7 +142,7 @@ impl Pacer {
     pub(crate) fn assist_units(&self, bytes_allocated: u64, bytes_used: u64) -> usize {
         let left = self.goal_bytes().saturating_sub(bytes_used).max(1);
         // Marking visits every object once and sweeping costs a small part of that.
-        let work = self.objects_marked.max(1024) * 2;
+        let work = self.objects_marked.max(1024).saturating_mul(2);
         let units = u128::from(bytes_allocated) * u128::from(work) / u128::from(left);
         (units.min(UNITS_MAX as u128) as usize).max(UNITS_MIN)
     }
@@ -110,6 +182,67 @@ mod tests {
         );
         pacer.finish_cycle(130 << 20, 1_000_000);
         assert!(pacer.trigger_bytes() > 130 << 20);
+    }
+
+    /// Totals in bytes: live, in spans, quarantined, kept.
+    fn totals(live: i64, in_spans: i64, quarantined: i64, kept: u64) -> Totals {
+        Totals {
+            bytes_live: live,
+            bytes_in_spans: in_spans,
+            bytes_quarantined: quarantined,
+            bytes_kept: Some(kept),
+        }
+    }
+
+    #[test]
+    fn live_bytes_that_lie_are_held_to_what_the_other_totals_allow() {
+        const MIB: i64 = 1 << 20;
+        let honest = totals(100 * MIB, 140 * MIB, 20 * MIB, 110 << 20);
+        assert!(honest.is_plausible());
+        assert_eq!(honest.bytes_used(), 100 << 20);
+        for (lie, used) in [
+            (i64::MAX, 110),
+            (112 * MIB, 110),
+            (0, 90),
+            (-1, 90),
+            (i64::MIN, 90),
+        ] {
+            let lying = Totals {
+                bytes_live: lie,
+                ..honest
+            };
+            assert!(!lying.is_plausible(), "{lie}");
+            assert_eq!(lying.bytes_used(), used << 20, "{lie}");
+        }
+        // A hundred kilobytes may be on their way into the books.
+        let busy = totals(110 * MIB + 100_000, 140 * MIB, 20 * MIB, 110 << 20);
+        assert!(busy.is_plausible());
+    }
+
+    #[test]
+    fn totals_that_contradict_one_another_still_bound_something() {
+        for (quarantined, kept) in [(i64::MAX, 0), (-1, u64::MAX), (0, 0), (i64::MIN, 1 << 40)] {
+            let used = totals(50 << 20, 60 << 20, quarantined, kept).bytes_used();
+            assert!(used <= 60 << 20, "{quarantined} {kept}: {used}");
+        }
+        let without_flow = Totals {
+            bytes_kept: None,
+            ..totals(50 << 20, 60 << 20, 0, 0)
+        };
+        assert_eq!(without_flow.bytes_used(), 50 << 20);
+    }
+
+    #[test]
+    fn a_pacer_is_sound_when_what_survived_can_stand_in_the_spans() {
+        let mut pacer = Pacer::new(100, u64::MAX);
+        pacer.finish_cycle(100 << 20, 1_000_000);
+        assert!(pacer.is_sound(100 << 20));
+        assert!(!pacer.is_sound(99 << 20));
+        pacer.finish_cycle(100 << 20, u64::MAX);
+        assert!(!pacer.is_sound(100 << 20));
+        assert_eq!(pacer.assist_units(1, 1), UNITS_MAX, "no overflow either");
+        pacer.finish_cycle(u64::MAX, 0);
+        assert!(pacer.trigger_bytes() <= pacer.goal_bytes());
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(crate) struct Progress {
     limit_bytes: u64,
     bytes_live: AtomicU64,
     objects_expected: AtomicU64,
+    /// Bytes ever handed out and ever freed were found wrong.
+    is_flow_doubted: AtomicBool,
     /// An allocation was refused at the limit since the last cycle ended.
     is_pressed: AtomicBool,
     last: Mutex<Option<CycleReport>>,
@@ -71,6 +73,7 @@ impl Progress {
             limit_bytes,
             bytes_live: AtomicU64::new(0),
             objects_expected: AtomicU64::new(0),
+            is_flow_doubted: AtomicBool::new(false),
             is_pressed: AtomicBool::new(false),
             last: Mutex::new(None),
         }
@@ -136,11 +139,25 @@ impl Progress {
         )
     }
 
+    /// What the goals follow from.
+    pub(crate) fn set_survived(&self, bytes_live: u64, objects_marked: u64) {
+        self.bytes_live.store(bytes_live, Ordering::Relaxed);
+        self.objects_expected
+            .store(objects_marked, Ordering::Relaxed);
+    }
+
+    /// From now on nothing is paced by bytes handed out and freed.
+    pub(crate) fn doubt_flow(&self) {
+        self.is_flow_doubted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_flow_doubted(&self) -> bool {
+        self.is_flow_doubted.load(Ordering::Relaxed)
+    }
+
     /// Takes over what a cycle did.
     pub(crate) fn finish(&self, report: CycleReport) {
-        self.bytes_live.store(report.bytes_live, Ordering::Relaxed);
-        self.objects_expected
-            .store(report.objects_marked, Ordering::Relaxed);
+        self.set_survived(report.bytes_live, report.objects_marked);
         self.is_pressed.store(false, Ordering::Relaxed);
         self.cycles_finished.fetch_add(1, Ordering::Relaxed);
         self.objects_marked_total

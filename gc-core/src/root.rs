@@ -12,6 +12,8 @@ use std::sync::Arc;
 use gc_hooks::{Check, Origin, Violation};
 
 use crate::drive::Drive;
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
 use crate::object::Object;
 use crate::roots::{Mismatch, RootKey};
 use crate::shared::Source;
@@ -51,6 +53,10 @@ impl<T: Object + ?Sized> Root<T> {
     pub(crate) fn new(drive: Arc<Drive>, address: usize) -> Self {
         let shared = &drive.shared;
         let key = shared.roots.add(address, |address, colour| {
+            #[cfg(feature = "fault-inject")]
+            if shared.hooks.strikes(Site::RootUnshaded) {
+                return;
+            }
             shared.shade_root(address, colour, Origin::Root);
         });
         Root {
@@ -69,9 +75,20 @@ impl<T: Object + ?Sized> Root<T> {
         self.key
     }
 
+    /// The key that the table is asked with: the handle's own. While the check of the table is blind,
+    /// one that fits whatever generation stands there.
+    #[inline]
+    fn believed(&self) -> RootKey {
+        #[cfg(feature = "fault-inject")]
+        if self.drive.shared.hooks.is_blind(Check::RootTable) {
+            return self.drive.shared.roots.refitted(self.key);
+        }
+        self.key
+    }
+
     /// The address behind the root. A mutator that is going to use it shades it.
     pub(crate) fn address(&self) -> Result<usize, RootError> {
-        let found = self.drive.shared.roots.get(self.key);
+        let found = self.drive.shared.roots.get(self.believed());
         self.check(found)?;
         found.map_err(|_| RootError::Damaged)
     }
@@ -123,7 +140,11 @@ impl<T: Object + ?Sized> Drop for Root<T> {
             return;
         }
         let shared = &self.drive.shared;
-        let removed = shared.roots.remove(self.key, |address, colour| {
+        let removed = shared.roots.remove(self.believed(), |address, colour| {
+            #[cfg(feature = "fault-inject")]
+            if shared.hooks.strikes(Site::RootUnshaded) {
+                return;
+            }
             shared.shade_root(address, colour, Origin::Root);
         });
         // A slot that does not fit is left as it is: a pin leaks its object, which is safe.

@@ -197,6 +197,30 @@ impl RootTable {
             slot.generation.fetch_add(0x5a5a, Ordering::Relaxed);
         }
     }
+
+    /// The key of a slot with whatever generation stands there.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn refitted(&self, key: RootKey) -> RootKey {
+        let generation = self
+            .slot(key.index)
+            .map(|slot| slot.generation.load(Ordering::Relaxed));
+        RootKey {
+            generation: generation.unwrap_or(key.generation),
+            ..key
+        }
+    }
+
+    /// The key of the first slot that leads to an address.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn key_of(&self, address: usize) -> Option<RootKey> {
+        let mut slots = self.blocks.iter().map_while(OnceLock::get).flatten();
+        let index = slots.position(|slot| slot.address.load(Ordering::Relaxed) == address)?;
+        let any = RootKey {
+            index: index as u32,
+            generation: 0,
+        };
+        Some(self.refitted(any))
+    }
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]

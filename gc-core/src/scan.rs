@@ -1,8 +1,9 @@
 //! Scanning one object: from its span to its descriptor to the pointers it holds.
 //!
-//! The marker and the verifier call this for addresses whose state byte says "object". The span
-//! is typed, so the descriptor found through it is the object's own: that is the only thing the
-//! unsafe calls below lean on, and it is why an address whose byte says "free" never comes here.
+//! The marker and the verifier call this for addresses whose state byte says "object", and so do
+//! reports, which name the field of a holder. The span is typed, so the descriptor found through it
+//! is the object's own: that is the only thing the unsafe calls below lean on, and it is why an
+//! address whose byte says "free" never comes here.
 //!
 //! Invariant: nothing is called through an index that the register did not give out, and no shape
 //! whose seal is broken is followed.
@@ -34,6 +35,12 @@ pub(crate) enum Trust {
     Registered,
     /// Shapes must carry an unbroken seal as well.
     Sealed,
+}
+
+/// The trust of a scan whose check of descriptors may be blind.
+#[cfg(feature = "fault-inject")]
+pub(crate) fn blinded(is_blind: bool, trust: Trust) -> Trust {
+    if is_blind { Trust::Registered } else { trust }
 }
 
 /// Reports the pointers of the object at `address`, a live object of `span`, from item `from` on.
@@ -77,11 +84,44 @@ pub(crate) fn scan(
 fn scan_shape(shape: &ShapeInfo, address: usize, found: &mut Vec<usize>) {
     let mut tracer = Tracer::new(found);
     for word in &shape.pointer_words {
-        let at = address + *word as usize * size_of::<usize>();
-        // SAFETY: the word lies inside the slot, since the shape fits it, and untyped objects are
-        // zeroed before they are published; pointer words are only ever written as atomics.
-        let word = unsafe { AtomicUsize::from_ptr(slot_pointer(at).cast().as_ptr()) };
-        // Acquire pairs with the Release of the store that put the pointer there.
-        tracer.visit_address(word.load(Ordering::Acquire));
+        tracer.visit_address(shape_word(address, *word));
+    }
+}
+
+/// A pointer word of an untyped object, which lies inside its slot.
+fn shape_word(address: usize, word: u32) -> usize {
+    let at = address + word as usize * size_of::<usize>();
+    // SAFETY: the word lies inside the slot, since the shape fits it, and untyped objects are
+    // zeroed before they are published; pointer words are only ever written as atomics.
+    let word = unsafe { AtomicUsize::from_ptr(slot_pointer(at).cast().as_ptr()) };
+    // Acquire pairs with the Release of the store that put the pointer there.
+    word.load(Ordering::Acquire)
+}
+
+/// Where in an object a pointer stands, as far as its type can say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Field {
+    /// Type and field, or the type alone.
+    Named(&'static str),
+    /// A word of an untyped shape.
+    Word(&'static str, u32),
+}
+
+/// The field of the object at `address`, a live object of `span`, that holds a pointer to `target`.
+#[cold]
+pub(crate) fn field_of(types: &Types, span: &Span, address: usize, target: usize) -> Option<Field> {
+    match &types.get(span.type_index())?.kind {
+        TypeKind::Rust(info) => {
+            // SAFETY: as in `scan`: the span is typed with the entry, and an object of it stands
+            // there.
+            let field = unsafe { object::name_field(info.field, slot_pointer(address), target) };
+            Some(Field::Named(field.unwrap_or_else(info.name)))
+        }
+        TypeKind::Shape(shape) => {
+            let fits = shape.words as usize * size_of::<usize>() <= span.slot_bytes();
+            let mut words = shape.pointer_words.iter();
+            let word = words.find(|word| fits && shape_word(address, **word) == target)?;
+            Some(Field::Word(shape.name, *word))
+        }
     }
 }

@@ -24,6 +24,7 @@ use crate::local::{Barrier, Local, lookup_key, next_slot};
 use crate::object::sealed::Described;
 use crate::object::{self, Object, TypeInfo, slot_pointer};
 use crate::record::Record;
+use crate::retention::{RetentionError, RetentionPath};
 use crate::root::{Root, RootError};
 use crate::shared::Shared;
 use crate::trace::Trace;
@@ -178,6 +179,10 @@ impl<'gc> Scope<'gc> {
     /// Makes an object visible to the collector, in this mutator's colour.
     #[inline]
     pub(crate) fn publish(self, slot: FreshSlot) {
+        #[cfg(feature = "fault-inject")]
+        let Some(slot) = crate::fault::misbear(self, slot) else {
+            return;
+        };
         self.shared()
             .space
             .states()
@@ -294,6 +299,22 @@ impl<'gc> Scope<'gc> {
         // SAFETY: the root was made from an object of this family, and its table entry has kept
         // the object allocated; reading it shades it, so it outlives this `enter`.
         Ok(unsafe { Gc::from_address(address) })
+    }
+
+    /// Why an object is alive, beyond being held here: the shortest way to it from a root or a value
+    /// stack. `None` when nothing else leads to it. As [`Heap::retention_path`](crate::Heap::retention_path),
+    /// from inside `enter`.
+    ///
+    /// # Errors
+    ///
+    /// Mutators of other threads are inside `enter`, or somebody advances the cycle: nothing is waited
+    /// for here. A destructor or a hook calls back.
+    pub fn retention_path<T: ?Sized>(
+        self,
+        object: Gc<'gc, T>,
+    ) -> Result<Option<RetentionPath>, RetentionError> {
+        let address = self.shared().address(object.address());
+        self.drive.retention_path(address, Some(self.local))
     }
 
     /// Answers the collector and lets the driver do its share. Call it in loops that neither

@@ -10,13 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use crossbeam_deque::Injector;
-use gc_hooks::{Address, Check, CheckLevel, Hooks, Origin, Violation};
+use gc_hooks::{Address, Check, Checks, Hooks, Origin, Violation};
 use gc_sweep::{ClassId, Colour, Found, Space, StateByte, Suspect};
 
-use crate::gate::Gate;
+use crate::events::Events;
+use crate::gate::{Breach, Gate};
+use crate::local::Barrier;
+use crate::pacer::Totals;
 use crate::progress::Progress;
 use crate::roots::RootTable;
+use crate::scan::{self, Field};
 use crate::signal::Signal;
+use crate::stores::{StoreNote, Stores};
 use crate::types::Types;
 use crate::world::World;
 
@@ -40,14 +45,16 @@ pub(crate) struct Shared {
     /// Who may sweep outside `enter`.
     pub(crate) sweeping: Gate,
     pub(crate) progress: Progress,
+    pub(crate) events: Events,
     pub(crate) signal: Signal,
-    pub(crate) level: CheckLevel,
+    /// Which checks are made. Fixed at birth.
+    pub(crate) checks: Checks,
+    /// Sampled stores.
+    pub(crate) stores: Stores,
     /// The class of the cells behind weak references.
     pub(crate) weak_class: ClassId,
     /// The class of the cells behind ephemerons.
     pub(crate) ephemeron_class: ClassId,
-    #[cfg(feature = "fault-inject")]
-    pub(crate) faults: crate::fault::Faults,
 }
 
 /// Where a doubtful pointer came from.
@@ -84,6 +91,17 @@ impl Shared {
         self.located(check, address, source, &self.space.find(address))
     }
 
+    /// A violation about a gate whose word and books disagree.
+    pub(crate) fn breach_of(&self, breach: Breach, reason: &'static str) -> Violation {
+        Violation::new(Check::GateCount)
+            .with_cycle(self.world.cycle())
+            .with_phase(self.world.phase())
+            .with_reason(reason)
+            .with_number("counted", breach.counted)
+            .with_number("went in", breach.entries)
+            .with_number("came out", breach.exits)
+    }
+
     fn located(&self, check: Check, address: usize, source: Source, found: &Found) -> Violation {
         let world = &self.world;
         let mut violation = Violation::new(check)
@@ -92,11 +110,11 @@ impl Shared {
             .with_address(self.address(address))
             .with_origin(source.origin)
             .with_call_site(source.call_site);
-        if let Some(holder) = source
-            .holder
-            .and_then(|holder| self.space.offset_of(holder))
-        {
-            violation = violation.with_holder(holder);
+        if source.call_site.is_none() {
+            violation = self.with_store(violation, address, source.holder);
+        }
+        if let Some(holder) = source.holder {
+            violation = self.with_holder(violation, address, holder);
         }
         if let Some(place) = found.place() {
             violation = violation.with_span(place.span).with_slot(place.slot);
@@ -115,10 +133,56 @@ impl Shared {
         violation.with_stale_cycles(stale_cycles)
     }
 
+    /// Names the object that holds `address`, and its field.
+    fn with_holder(&self, violation: Violation, address: usize, holder: usize) -> Violation {
+        let Some(offset) = self.space.offset_of(holder) else {
+            return violation;
+        };
+        let violation = violation.with_holder(offset);
+        let is_object = self.state(holder).is_object();
+        let Some(span) = self.space.span_of(holder).filter(|_| is_object) else {
+            return violation;
+        };
+        match scan::field_of(&self.types, span, holder, address) {
+            Some(Field::Named(field)) => violation.with_field(Some(field)),
+            Some(Field::Word(shape, word)) => violation
+                .with_field(Some(shape))
+                .with_number("holder word", u64::from(word)),
+            None => violation,
+        }
+    }
+
+    /// Names the store that put `address` where it was found, if that was sampled.
+    fn with_store(&self, violation: Violation, address: usize, holder: Option<usize>) -> Violation {
+        match self.store_of(address, holder) {
+            Some(note) => violation
+                .with_call_site(Some(note.call_site))
+                .with_number("stored in cycle", u64::from(note.cycle)),
+            None => violation,
+        }
+    }
+
+    fn store_of(&self, address: usize, holder: Option<usize>) -> Option<StoreNote> {
+        let words = holder.and_then(|holder| {
+            let span = self.space.span_of(holder)?;
+            Some(holder..holder + span.slot_bytes())
+        });
+        self.stores.last_of(address, words)
+    }
+
+    /// What the barrier of a mutator is when no cycle marks.
+    pub(crate) fn resting_barrier(&self) -> Barrier {
+        if self.stores.one_in() == 0 {
+            Barrier::Off
+        } else {
+            Barrier::Noting
+        }
+    }
+
     /// The cold path of every pointer test: the state byte of `address` says that no object
     /// starts there. Works out why, reports it, and never marks or follows it.
     ///
-    /// At level `lax` a free slot of a live span is marked as Go marks it, and not followed; the
+    /// Where `free-pointer` is not checked, a free slot of a live span is marked as Go marks it, and not followed; the
     /// store is remembered so that the sweep can name it. Its byte then says "object" until the sweep
     /// withdraws the span, and a second stray pointer may have it scanned: so this is done only to
     /// slots that held an object of the span's type (they carry a death stamp) whose memory no
@@ -131,7 +195,7 @@ impl Shared {
             stale_cycles: stale_cycles @ Some(_),
             place,
         } = found
-            && self.level == CheckLevel::Lax
+            && self.lets_stale_pass()
             && place.base == address
             && self.may_be_scanned_dead(address)
         {
@@ -139,7 +203,10 @@ impl Shared {
                 address,
                 cycle: self.world.cycle(),
                 origin: source.origin,
-                call_site: source.call_site,
+                call_site: source.call_site.or_else(|| {
+                    let note = self.store_of(address, source.holder)?;
+                    Some(note.call_site)
+                }),
                 stale_cycles,
             });
             let byte = self.state(address);
@@ -147,6 +214,15 @@ impl Shared {
             return;
         }
         self.report_found(address, source, &found);
+    }
+
+    /// Whether a pointer to a free slot is nobody's business. It is where free slots are poisoned: what
+    /// the object left is not there any more.
+    fn lets_stale_pass(&self) -> bool {
+        let is_looked_for = self.checks.makes(Check::FreePointer);
+        #[cfg(feature = "fault-inject")]
+        let is_looked_for = is_looked_for && !self.hooks.is_blind(Check::FreePointer);
+        !is_looked_for && !self.checks.makes(Check::SlotDirty)
     }
 
     /// Whether tracing the memory of a dead object at `address` reads nothing but what the object
@@ -177,6 +253,10 @@ impl Shared {
     /// called for it: it stays an object and its span is withdrawn.
     #[cold]
     pub(crate) fn refuse_descriptor(&self, address: usize, type_index: u32) {
+        #[cfg(feature = "fault-inject")]
+        if self.hooks.is_blind(Check::Descriptor) {
+            return;
+        }
         let violation = self
             .violation_at(Check::Descriptor, address, Source::of(Origin::Scan))
             .with_number("type_index", u64::from(type_index));
@@ -206,6 +286,21 @@ impl Shared {
             .states()
             .load(address)
             .unwrap_or(StateByte::FREE_FRESH)
+    }
+
+    /// The running totals.
+    pub(crate) fn totals(&self) -> Totals {
+        let books = self.space.books();
+        let flow = || {
+            let freed = self.space.bytes_freed_total();
+            self.space.bytes_allocated_total().saturating_sub(freed)
+        };
+        Totals {
+            bytes_live: books.bytes_live,
+            bytes_in_spans: books.bytes_in_spans,
+            bytes_quarantined: books.bytes_quarantined,
+            bytes_kept: (!self.progress.is_flow_doubted()).then(flow),
+        }
     }
 
     /// Brings the books up to date with what parked mutators have handed out.

@@ -41,6 +41,14 @@ pub unsafe trait Trace: Sized {
 
     /// Reports each managed pointer held by `self` to the tracer.
     fn trace(&self, tracer: &mut Tracer<'_>);
+
+    /// As [`Trace::trace`] for one field, counted from 0, and answers how reports name it. `None` past
+    /// the last field, and for types that do not know their fields. Reports call it, long after
+    /// the pointers were found.
+    #[doc(hidden)]
+    fn trace_field(&self, _field: usize, _tracer: &mut Tracer<'_>) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Where `trace` reports the pointers it finds: a list of object addresses for the mark queue.

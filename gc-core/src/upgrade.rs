@@ -13,7 +13,6 @@ use gc_sweep::AllocError;
 
 use crate::ephemeron::{Ephemeron, EphemeronCell};
 use crate::gc::Gc;
-use crate::local::Barrier;
 use crate::scope::Scope;
 use crate::weak::{Weak, WeakCell};
 
@@ -122,7 +121,7 @@ impl<'gc> Scope<'gc> {
         read: impl Fn() -> [usize; N],
         call_site: &'static Location<'static>,
     ) -> Option<[usize; N]> {
-        if self.local().barrier.get() == Barrier::Off {
+        if !self.local().barrier.get().shades() {
             // The cycle cannot end before this mutator is armed and has left `enter`; what the one
             // before left white was nulled before the barrier went off.
             return held(read());

@@ -181,13 +181,16 @@ impl<'a> Verifier<'a> {
     /// Queues what an object leads to.
     fn scan(&mut self, address: usize, span: &Span, source: Source) {
         let mut from = 0;
+        let trust = Trust::Sealed;
+        #[cfg(feature = "fault-inject")]
+        let trust = scan::blinded(self.shared.hooks.is_blind(Check::Descriptor), trust);
         loop {
             let scanned = scan::scan(
                 &self.shared.types,
                 span,
                 address,
                 from,
-                Trust::Sealed,
+                trust,
                 &mut self.children,
             );
             let children = core::mem::take(&mut self.children);
@@ -197,6 +200,7 @@ impl<'a> Verifier<'a> {
             match scanned {
                 Scanned::Until(next) => from = next,
                 Scanned::Whole => return,
+                Scanned::NoDescriptor if self.shared.space.mends_record_of(address) => {}
                 Scanned::NoDescriptor => {
                     self.report.objects_undescribed += 1;
                     return self.shared.refuse_descriptor(address, span.type_index());

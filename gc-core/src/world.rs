@@ -17,12 +17,15 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::{Backoff, CachePadded};
 use gc_hooks::Phase;
 use gc_hooks::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use gc_hooks::sync::{Mutex, MutexGuard, point};
+use gc_hooks::sync::{Mutex, MutexGuard, point, yield_now};
 use gc_sweep::Colour;
 
 use crate::pauses::PauseHistogram;
 use crate::record::{HeldRecord, Record};
 use crate::request::Request;
+
+/// Looks at the mutators' upgrades before a termination is put off. An upgrade is a few instructions.
+const UPGRADE_LOOKS_MAX: u32 = 64;
 
 /// The registered mutators and what is asked of them.
 pub(crate) struct World {
@@ -82,6 +85,17 @@ impl World {
     /// Runs `f` on the mutators while none joins and none leaves.
     pub(crate) fn with_records<R>(&self, f: impl FnOnce(&[Arc<Record>]) -> R) -> R {
         f(&self.lock().records)
+    }
+
+    /// Whether no mutator is between reading a weak reference and having shaded its target. An upgrade
+    /// that begins later sees the phase and waits for the decision.
+    pub(crate) fn upgrades_have_ended(&self) -> bool {
+        (0..UPGRADE_LOOKS_MAX).any(|look| {
+            if look > 0 {
+                yield_now();
+            }
+            self.with_records(|records| records.iter().all(|record| !record.is_upgrading()))
+        })
     }
 
     /// Adds a record, running `prepare` under the registry lock so that no round misses it.

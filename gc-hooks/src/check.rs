@@ -1,15 +1,14 @@
-//! The register of everything a heap checks about itself, and how hard it looks.
+//! The register of everything a heap checks about itself.
 //!
-//! Owns the names: the identifier operators write in a policy, the first line people search for.
-//! Called by everyone, from any thread and phase; all of it is constant data. Invariants:
-//! `Check::ALL[check as usize] == check`, and no two checks share an identifier. Deliberately
-//! absent: what a check costs, how it is made, and how its damage is contained; those stand where
-//! the check stands.
+//! Owns the names: the identifier operators write in a policy, the first line people search for, the
+//! level that makes a check and how often it is paid for. Called by everyone, from any thread and
+//! phase; all of it is constant data. Invariants: `Check::ALL[check as usize] == check`, and no two
+//! checks share an identifier. Deliberately absent: how a check is made and how its damage is
+//! contained; those stand where the check stands.
 
 use std::fmt;
-use std::str::FromStr;
 
-use thiserror::Error;
+use crate::level::CheckLevel;
 
 /// Whether a check speaks of the heap itself or of the world round it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,10 +19,49 @@ pub enum CheckKind {
     World,
 }
 
-/// Writes the enum, the list and the three columns from one table, so that no check can be missing
+/// How often a check is paid for: what a heap without faults spends on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Cost {
+    /// Nothing: it is noticed when it happens.
+    Event,
+    /// Once a cycle, a handshake or a delivery.
+    Cycle,
+    /// Once for each span that is swept, leased or given back.
+    Span,
+    /// Once for each slot that is freed and handed out again.
+    Slot,
+    /// Once for each pointer that is marked or that a barrier reads, or for each store.
+    Edge,
+    /// A walk over the whole heap.
+    Heap,
+}
+
+impl Cost {
+    /// The name of the class in the docs.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Cost::Event => "event",
+            Cost::Cycle => "cycle",
+            Cost::Span => "span",
+            Cost::Slot => "slot",
+            Cost::Edge => "edge",
+            Cost::Heap => "heap",
+        }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.id())
+    }
+}
+
+/// Writes the enum, the list and the five columns from one table, so that no check can be missing
 /// from any of them.
 macro_rules! register {
-    ($($(#[$doc:meta])* $check:ident, $id:literal, $kind:ident, $message:literal;)*) => {
+    ($($(#[$doc:meta])*
+    $check:ident, $id:literal, $kind:ident, $cost:ident, $level:ident, $message:literal;)*) => {
         /// One thing that is believed always to hold, or one way the world may misbehave.
         ///
         /// The discriminants are indexes into tables of [`Check::COUNT`] entries, never a stored
@@ -67,52 +105,92 @@ macro_rules! register {
                     $(Check::$check => CheckKind::$kind,)*
                 }
             }
+
+            /// What a heap without faults spends on the check, where it is made.
+            #[must_use]
+            pub const fn cost(self) -> Cost {
+                match self {
+                    $(Check::$check => Cost::$cost,)*
+                }
+            }
+
+            /// The first level that makes the check. One that every level makes may do more at a
+            /// higher one.
+            #[must_use]
+            pub const fn level(self) -> CheckLevel {
+                match self {
+                    $(Check::$check => CheckLevel::$level,)*
+                }
+            }
         }
     };
 }
 
 register! {
     /// A sweep finds more objects in a span than were ever handed out from it.
-    SweepCount, "sweep-count", Invariant, "sweep increased allocation count";
+    SweepCount, "sweep-count", Invariant, Span, Lax, "sweep increased allocation count";
     /// A slot that was never handed out, or the tail of a span, is marked.
-    Zombie, "zombie", Invariant, "found pointer to free object";
+    Zombie, "zombie", Invariant, Span, Lax, "found pointer to free object";
     /// A pointer leads to no slot: to an unallocated span, outside the heap, to a span's tail,
     /// between two slots.
-    BadPointer, "bad-pointer", Invariant, "found bad pointer in heap";
+    BadPointer, "bad-pointer", Invariant, Edge, Lax, "found bad pointer in heap";
     /// A pointer leads to a free slot of a span that is in use.
-    FreePointer, "free-pointer", Invariant, "found bad pointer in heap";
+    FreePointer, "free-pointer", Invariant, Edge, Default, "found bad pointer in heap";
     /// A barriered store reads its old value from memory that was never initialised.
-    VirginSlot, "virgin-slot", Invariant, "found bad pointer in heap: store over virgin memory";
+    VirginSlot, "virgin-slot", Invariant, Edge, Paranoid,
+        "found bad pointer in heap: store over virgin memory";
     /// The state word of a span names a state that cannot be.
-    SpanState, "span-state", Invariant, "sweep: bad span state";
+    SpanState, "span-state", Invariant, Span, Lax, "sweep: bad span state";
     /// A span that was swept in this cycle is claimed for sweeping again.
-    DoubleSweep, "double-sweep", Invariant, "sweep: span swept twice";
+    DoubleSweep, "double-sweep", Invariant, Span, Lax, "sweep: span swept twice";
+    /// The generation of a span is one that no sweep can have left: ahead of the cycle, or more than
+    /// one behind it.
+    SweepGeneration, "sweep-generation", Invariant, Span, Lax,
+        "sweep: bad span state: sweepgen out of step";
+    /// A list of spans holds one that is not in use, or not in the state the list is for.
+    SpanList, "span-list", Invariant, Span, Lax, "non in-use span in unswept list";
+    /// The record of a span is not the one that was sealed when the span was cut.
+    SpanSeal, "span-seal", Invariant, Span, Lax, "span record does not match its seal";
     /// The allocation count of a span and its state bytes disagree.
-    AllocCount, "alloc-count", Invariant, "span allocation count disagrees with its slots";
+    AllocCount, "alloc-count", Invariant, Span, Lax,
+        "span allocation count disagrees with its slots";
+    /// A free slot was written to after the sweep had freed it.
+    SlotDirty, "slot-dirty", Invariant, Slot, Paranoid, "free slot was written to after it was freed";
     /// An object's type descriptor is not one that was registered.
-    Descriptor, "descriptor", Invariant, "object has no registered descriptor";
+    Descriptor, "descriptor", Invariant, Span, Lax, "object has no registered descriptor";
     /// Grey work turns up after marking was found to be over.
-    LateGrey, "late-grey", Invariant, "non-empty mark queue after concurrent mark";
+    LateGrey, "late-grey", Invariant, Cycle, Lax, "non-empty mark queue after concurrent mark";
     /// The second opinion finds a reachable object that marking missed.
-    UnmarkedReachable, "unmarked-reachable", Invariant, "checkmark found unmarked object";
+    UnmarkedReachable, "unmarked-reachable", Invariant, Heap, Paranoid,
+        "checkmark found unmarked object";
+    /// Fewer helpers passed a gate inwards than outwards.
+    GateCount, "gate-count", Invariant, Cycle, Lax, "work.nwait > work.nproc";
     /// A root slot does not carry the generation its handle expects.
-    RootTable, "root-table", Invariant, "root slot does not match its handle";
+    RootTable, "root-table", Invariant, Event, Lax, "root slot does not match its handle";
+    /// The pacer's numbers contradict each other.
+    Pacer, "pacer", Invariant, Cycle, Lax, "produced a trigger greater than the heap goal";
     /// The books of the heap do not balance.
-    Ledger, "ledger", Invariant, "heap accounts do not balance";
+    Ledger, "ledger", Invariant, Heap, Lax, "heap accounts do not balance";
     /// More memory is quarantined than the heap was told to put up with.
-    QuarantineLimit, "quarantine-limit", World, "quarantine is over its limit";
+    QuarantineLimit, "quarantine-limit", World, Event, Lax, "quarantine is over its limit";
     /// A destructor of a dead object panicked.
-    DropPanicked, "drop-panicked", World, "destructor of a dead object panicked";
+    DropPanicked, "drop-panicked", World, Event, Lax, "destructor of a dead object panicked";
     /// A receiver of violations (the hook, or a subscriber to trace events) panicked.
-    HookPanicked, "hook-panicked", World, "violation hook panicked";
+    HookPanicked, "hook-panicked", World, Event, Lax, "violation hook panicked";
     /// A hook used the heap that had called it.
-    HookReentered, "hook-reentered", World, "violation hook entered the heap that called it";
+    HookReentered, "hook-reentered", World, Event, Lax,
+        "violation hook entered the heap that called it";
+    /// A hook has not returned within its deadline.
+    HookStalled, "hook-stalled", World, Cycle, Lax, "violation hook does not return";
     /// The operating system refused a call that can be done without.
-    OsCall, "os-call", World, "operating system refused a call";
+    OsCall, "os-call", World, Event, Lax, "operating system refused a call";
+    /// A violation could not be written to the durable record.
+    RecordFailed, "record-failed", World, Event, Lax, "violation record could not be written";
     /// A mutator has not answered a handshake within the deadline: it stays inside.
-    SafepointStalled, "safepoint-stalled", World, "timeout detected: mutator did not reach the safepoint";
+    SafepointStalled, "safepoint-stalled", World, Cycle, Lax,
+        "timeout detected: mutator did not reach the safepoint";
     /// A child of `fork` uses a heap whose collector threads and other mutators stayed in the parent.
-    Forked, "forked", World, "heap used on child side of fork";
+    Forked, "forked", World, Event, Lax, "heap used on child side of fork";
 }
 
 impl Check {
@@ -132,64 +210,6 @@ impl fmt::Display for Check {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.id())
     }
-}
-
-/// How hard the heap looks. Run-time data, so that the binary that is tested is the one that is
-/// shipped.
-#[non_exhaustive]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum CheckLevel {
-    /// As Go: a stray mark goes through, and the sweep finds it.
-    Lax,
-    /// The state byte of every pointer is looked at when it is marked and when the barrier reads
-    /// it.
-    #[default]
-    Default,
-    /// Everything of `Default`, the guilty store by its call site, and a second opinion every
-    /// cycle.
-    Paranoid,
-}
-
-impl CheckLevel {
-    /// Every level, the least curious first.
-    pub const ALL: &'static [CheckLevel] =
-        &[CheckLevel::Lax, CheckLevel::Default, CheckLevel::Paranoid];
-
-    /// The name of the level on a command line and in reports.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            CheckLevel::Lax => "lax",
-            CheckLevel::Default => "default",
-            CheckLevel::Paranoid => "paranoid",
-        }
-    }
-}
-
-impl fmt::Display for CheckLevel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.id())
-    }
-}
-
-impl FromStr for CheckLevel {
-    type Err = LevelError;
-
-    fn from_str(text: &str) -> Result<Self, LevelError> {
-        let level = Self::ALL.iter().copied().find(|level| level.id() == text);
-        level.ok_or_else(|| LevelError {
-            word: text.to_owned(),
-        })
-    }
-}
-
-/// A word that names no level of checking.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("unknown level of checking {word:?}; choices: lax, default, paranoid")]
-pub struct LevelError {
-    /// The word as it was given.
-    pub word: String,
 }
 
 #[cfg(test)]
@@ -243,7 +263,9 @@ mod tests {
                 "drop-panicked",
                 "hook-panicked",
                 "hook-reentered",
+                "hook-stalled",
                 "os-call",
+                "record-failed",
                 "safepoint-stalled",
                 "forked"
             ]
@@ -274,24 +296,6 @@ mod tests {
                 "{check}"
             );
             assert!(!message.contains(['\n', '(', ')']), "{check}");
-        }
-    }
-
-    #[test]
-    fn a_level_reads_back_what_it_prints() {
-        for level in CheckLevel::ALL {
-            assert_eq!(level.to_string().parse(), Ok(*level));
-        }
-        assert_eq!(CheckLevel::default(), CheckLevel::Default);
-    }
-
-    #[test]
-    fn an_unknown_level_is_an_error_that_names_every_choice() {
-        let error = "Paranoid".parse::<CheckLevel>().unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("\"Paranoid\""), "{text}");
-        for level in CheckLevel::ALL {
-            assert!(text.contains(level.id()), "{text}");
         }
     }
 }

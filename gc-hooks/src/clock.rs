@@ -1,8 +1,8 @@
-//! The one source of time for rates and drains.
+//! The one source of time for what a policy says about it: rate, ladder, drain and deadline.
 //!
-//! Read by the recorder once (when health turns) and by deliveries; any thread. Invariant: it never
-//! goes back. Deliberately absent: the time of day, and time as a cause of anything but a rate and
-//! a drain.
+//! Read by the recorder (when health turns, where a step of the ladder has a time, and round a hook
+//! in place) and by deliveries; any thread. Invariant: it never goes back. Deliberately absent: the
+//! time of day, and time as a cause of anything else.
 
 use std::time::Instant;
 

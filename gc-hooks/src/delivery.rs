@@ -3,11 +3,11 @@
 //! Owns the queue between the two and the turn (one thread delivers at a time). `post` is called by
 //! the recorder from any thread in any phase and takes no lock; the rest belongs to
 //! `Hooks::deliver`, outside the collector. Invariants: a violation is handed on at most once;
-//! receivers are called one at a time, by the thread that holds the turn; nobody waits for the turn;
-//! a thread that finds the turn taken has knocked when it goes away, and the turn is not given back
-//! over a knock without another look at the queue, unless the holder has had its last round.
-//! Deliberately absent: a deadline for a single call. A hook that hangs holds the turn for ever, and
-//! the drain of the policy is what ends that.
+//! nobody waits for the turn; a thread that finds the turn taken has knocked when it goes away, and
+//! the turn is not given back over a knock without another look at the queue, unless the holder has
+//! had its last round; a turn whose holder is in a call that was found overdue may be taken from
+//! it, and the holder learns of that before it goes on. Deliberately absent: that receivers are
+//! called one at a time, which `watch` sees to, and what becomes of a letter.
 
 use std::sync::PoisonError;
 
@@ -15,7 +15,7 @@ use crate::receiver::Receiver;
 use crate::store::ArrayQueue;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sync::{Mutex, MutexGuard, thread_token};
+use crate::sync::{Mutex, MutexGuard};
 use crate::violation::Violation;
 use crate::window::Window;
 
@@ -42,7 +42,8 @@ pub struct Delivery {
     pub turn: Turn,
     /// Violations handed on.
     pub delivered: usize,
-    /// Violations that were over the policy's rate and are only counted.
+    /// Violations that were over the policy's rate, or for a receiver that hangs, and are only
+    /// counted.
     pub suppressed: usize,
     /// Calls to receivers that panicked.
     pub panics: usize,
@@ -59,8 +60,10 @@ pub enum Turn {
     Taken,
     /// Another thread is delivering, and looks once more at what waits before it stops.
     Busy,
-    /// The call came from inside a delivery on this thread: from a hook.
+    /// The call came from inside a hook or a subscriber to trace events on this thread.
     Nested,
+    /// A thread of the heap's own delivers, and is awake as soon as something waits.
+    Elsewhere,
 }
 
 impl Delivery {
@@ -101,22 +104,14 @@ pub(crate) enum Posted {
 pub(crate) struct Mailbox {
     /// Filled by recorders, emptied by the holder of the turn.
     pending: ArrayQueue<Letter>,
-    /// Locked by the holder of the turn alone, so that it never waits.
-    counter: Mutex<Counter>,
-    /// `FREE`, or twice the token of the thread that delivers, plus `KNOCKED`.
+    /// Locked by the holder of the turn alone, and never while it calls anyone, so that it never
+    /// waits.
+    window: Mutex<Window>,
+    /// `FREE`, or twice the number of the session that delivers, plus `KNOCKED`.
     turn: AtomicU64,
-    /// Sequence number of the violation being handed on. Written by the holder of the turn.
-    telling: AtomicU64,
-    /// The delivery, counted from 1, in which a hook last used its heap. Written by the thread that
-    /// delivers.
-    reentered_in: AtomicU64,
-    /// Deliveries begun. Written by the holder of the turn.
-    deliveries: AtomicU64,
-}
-
-/// What belongs to the turn.
-pub(crate) struct Counter {
-    pub(crate) window: Window,
+    /// Sessions begun or attempted: the last number given to one.
+    sessions: AtomicU64,
+    /// Called by whoever has the turn, or had it.
     pub(crate) subscribers: Receiver,
     pub(crate) hook: Receiver,
 }
@@ -125,15 +120,11 @@ impl Mailbox {
     pub(crate) fn new() -> Mailbox {
         Mailbox {
             pending: ArrayQueue::new(PENDING_MAX),
-            counter: Mutex::new(Counter {
-                window: Window::new(),
-                subscribers: Receiver::new(),
-                hook: Receiver::new(),
-            }),
+            window: Mutex::new(Window::new()),
             turn: AtomicU64::new(FREE),
-            telling: AtomicU64::new(0),
-            reentered_in: AtomicU64::new(0),
-            deliveries: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
+            subscribers: Receiver::new("subscriber to trace events"),
+            hook: Receiver::new("hook of the policy"),
         }
     }
 
@@ -148,108 +139,102 @@ impl Mailbox {
         self.pending.len()
     }
 
-    /// Takes the turn if it is free, and knocks if it is not. Never waits.
-    pub(crate) fn take_turn(&self) -> Option<Session<'_>> {
-        let mine = thread_token() << 1;
-        let take_or_knock = |turn| match turn {
-            FREE => Some(mine),
-            held => Some(held | KNOCKED),
+    /// Takes the turn if it is free, or if `is_lost` says so of the session that has it; knocks if
+    /// not. Never waits.
+    pub(crate) fn take_turn(&self, is_lost: impl Fn(u64) -> bool) -> Option<Session<'_>> {
+        let session = self.next_session();
+        let mut is_taken = false;
+        let take_or_knock = |turn: u64| {
+            is_taken = turn == FREE || is_lost(turn >> 1);
+            Some(if is_taken {
+                session << 1
+            } else {
+                turn | KNOCKED
+            })
         };
         // Acquire: what the last holder did happens before this delivery (pairs with the Release of
-        // `HeldTurn`). Release: the holder that hears the knock sees what was posted before it (pairs
-        // with the Acquire of `HeldTurn::give_back`); a knock on a knocked turn is a write all the
-        // same, for that reason.
-        let found = self.turn.fetch_update(AcqRel, Relaxed, take_or_knock);
-        if found != Ok(FREE) {
-            return None;
-        }
-        let turn = HeldTurn {
+        // `give_back` and `drop`). Release: the holder that hears the knock sees what was posted
+        // before it (pairs with the Acquire of `give_back`); a knock on a knocked turn is a write all
+        // the same, for that reason.
+        let _always = self.turn.fetch_update(AcqRel, Relaxed, take_or_knock);
+        is_taken.then_some(Session {
             mailbox: self,
-            mine,
-        };
-        self.deliveries.fetch_add(1, Relaxed);
-        Some(Session::open(turn))
+            session,
+        })
     }
 
-    /// Whether the calling thread is inside a delivery.
-    pub(crate) fn is_delivering(&self) -> bool {
-        // Relaxed: a thread compares the word with its own token alone, which nobody else stores.
-        self.turn.load(Relaxed) & !KNOCKED == thread_token() << 1
+    /// A number that no other session has, ever: whoever compares the turn with one it saw before
+    /// finds another when anything happened in between.
+    fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Relaxed) + 1
     }
 
-    /// Sequence number of the violation being handed on, once for each delivery; on the thread that
-    /// delivers.
-    pub(crate) fn first_reentry(&self) -> Option<u64> {
-        let delivery = self.deliveries.load(Relaxed);
-        let is_first = self.reentered_in.swap(delivery, Relaxed) != delivery;
-        is_first.then(|| self.telling.load(Relaxed))
+    /// What passes in a second, for the holder of the turn.
+    pub(crate) fn window(&self) -> MutexGuard<'_, Window> {
+        // Nobody panics while it is locked; a window left by one who did would be whole.
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The turn, while it is held.
-struct HeldTurn<'a> {
-    mailbox: &'a Mailbox,
-    /// The word of this holder, when nobody has knocked.
-    mine: u64,
-}
-
-impl<'a> HeldTurn<'a> {
-    /// Gives the turn back, unless somebody knocked since it was taken or this was last called.
-    fn give_back(self) -> Result<(), HeldTurn<'a>> {
-        let turn = &self.mailbox.turn;
-        // Release: pairs with the Acquire of `take_turn`.
-        match turn.compare_exchange(self.mine, FREE, Release, Relaxed) {
-            Ok(_) => {
-                std::mem::forget(self);
-                Ok(())
-            }
-            Err(_) => {
-                // Acquire: pairs with the Release of every knock in `take_turn`.
-                turn.fetch_and(!KNOCKED, Acquire);
-                Err(self)
-            }
-        }
-    }
-}
-
-/// Knocked or not: what waits then waits for a later delivery.
-impl Drop for HeldTurn<'_> {
-    fn drop(&mut self) {
-        // Release: pairs with the Acquire of `take_turn`.
-        self.mailbox.turn.store(FREE, Release);
-    }
-}
-
-/// A delivery under way.
+/// A delivery under way: the turn, as long as nobody takes it away.
 pub(crate) struct Session<'a> {
-    /// Stands before the turn, so that it is let go of first.
-    pub(crate) counter: MutexGuard<'a, Counter>,
-    turn: HeldTurn<'a>,
+    mailbox: &'a Mailbox,
+    session: u64,
 }
 
 impl<'a> Session<'a> {
-    fn open(turn: HeldTurn<'a>) -> Session<'a> {
-        let counter = turn.mailbox.counter.lock();
-        // No panic of a receiver gets this far; a counter left by any other is whole, for its fields
-        // are counts.
-        let counter = counter.unwrap_or_else(PoisonError::into_inner);
-        Session { counter, turn }
+    /// The number of the session.
+    pub(crate) fn number(&self) -> u64 {
+        self.session
     }
 
-    /// The oldest letter, which counts as being handed on until the next one is taken.
+    /// The oldest letter.
     pub(crate) fn take(&self) -> Option<Letter> {
-        let mailbox = self.turn.mailbox;
-        let letter = mailbox.pending.pop()?;
-        mailbox.telling.store(letter.violation.sequence, Relaxed);
-        Some(letter)
+        self.mailbox.pending.pop()
     }
 
-    /// Gives the turn back, or keeps it because somebody knocked, who may have posted what this
-    /// session has not looked for yet.
+    /// Goes on under another number, after a call for which the turn may have been taken away. False
+    /// when it was: this delivery is over.
+    pub(crate) fn renew(&mut self) -> bool {
+        let mailbox = self.mailbox;
+        let (before, after) = (self.session << 1, mailbox.next_session());
+        let rename = |turn: u64| {
+            let is_mine = turn & !KNOCKED == before;
+            is_mine.then_some(after << 1 | turn & KNOCKED)
+        };
+        // Relaxed: nothing is handed over here. A knock that is kept stays readable through the new
+        // word, which is a write upon it.
+        let is_kept = mailbox.turn.fetch_update(Relaxed, Relaxed, rename).is_ok();
+        if is_kept {
+            self.session = after;
+        }
+        is_kept
+    }
+
+    /// Gives the turn back, or keeps it because somebody knocked since it was taken or this was last
+    /// called, who may have posted what this session has not looked for yet.
     pub(crate) fn end(self) -> Option<Session<'a>> {
-        let Session { counter, turn } = self;
-        drop(counter);
-        turn.give_back().err().map(Session::open)
+        let turn = &self.mailbox.turn;
+        let mine = self.session << 1;
+        // Release: pairs with the Acquire of `take_turn`.
+        if turn.compare_exchange(mine, FREE, Release, Relaxed).is_ok() {
+            std::mem::forget(self);
+            return None;
+        }
+        // Acquire: pairs with the Release of every knock in `take_turn`.
+        let unknock = turn.compare_exchange(mine | KNOCKED, mine, Acquire, Relaxed);
+        // Nobody takes the turn from one who is in no call.
+        unknock.is_ok().then_some(self)
+    }
+}
+
+/// Knocked or not: what waits then waits for a later delivery. Nothing, when the turn was taken away.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let mine = self.session << 1;
+        let free = |turn: u64| (turn & !KNOCKED == mine).then_some(FREE);
+        // Release: pairs with the Acquire of `take_turn`.
+        let _taken_away = self.mailbox.turn.fetch_update(Release, Relaxed, free);
     }
 }
 
@@ -278,78 +263,76 @@ mod tests {
             assert_eq!(mailbox.post(letter(sequence)), Posted::Waiting);
         }
         assert_eq!(mailbox.post(letter(1_000_000)), Posted::NoRoom);
-        let session = mailbox.take_turn().unwrap();
+        let session = turn(&mailbox).unwrap();
         let taken: Vec<u64> = std::iter::from_fn(|| session.take())
             .map(|taken| taken.violation.sequence)
             .collect();
         assert_eq!(taken, (1..=PENDING_MAX as u64).collect::<Vec<u64>>());
     }
 
+    /// Nobody takes the turn away.
+    fn turn(mailbox: &Mailbox) -> Option<Session<'_>> {
+        mailbox.take_turn(|_| false)
+    }
+
     #[test]
     fn the_turn_is_given_to_one_and_given_back() {
         let mailbox = Mailbox::new();
-        let session = mailbox.take_turn().unwrap();
-        assert!(mailbox.take_turn().is_none());
+        let session = turn(&mailbox).unwrap();
+        assert!(turn(&mailbox).is_none());
         thread::scope(|scope| {
-            scope
-                .spawn(|| assert!(mailbox.take_turn().is_none()))
-                .join()
-                .unwrap();
+            let other = scope.spawn(|| assert!(turn(&mailbox).is_none()));
+            other.join().unwrap();
         });
         drop(session);
-        assert!(mailbox.take_turn().is_some());
+        assert!(turn(&mailbox).is_some());
     }
 
     #[test]
     fn a_knock_keeps_the_turn_for_one_more_look() {
         let mailbox = Mailbox::new();
-        let session = mailbox.take_turn().unwrap();
-        thread::scope(|scope| {
-            let knock = || assert!(mailbox.take_turn().is_none());
-            scope.spawn(knock).join().unwrap();
-            scope.spawn(knock).join().unwrap();
-        });
-        assert!(mailbox.is_delivering());
+        let session = turn(&mailbox).unwrap();
+        assert!(turn(&mailbox).is_none());
+        assert!(turn(&mailbox).is_none());
         let session = session.end().unwrap();
-        assert!(mailbox.is_delivering());
         assert!(session.end().is_none());
-        assert!(!mailbox.is_delivering());
-        assert!(mailbox.take_turn().is_some());
+        assert!(turn(&mailbox).is_some());
     }
 
     #[test]
     fn a_turn_that_is_dropped_is_free_knocked_or_not() {
         let mailbox = Mailbox::new();
-        let session = mailbox.take_turn().unwrap();
-        thread::scope(|scope| {
-            let knock = || assert!(mailbox.take_turn().is_none());
-            scope.spawn(knock).join().unwrap();
-        });
+        let session = turn(&mailbox).unwrap();
+        assert!(turn(&mailbox).is_none());
         drop(session);
-        let session = mailbox.take_turn().unwrap();
+        let session = turn(&mailbox).unwrap();
         assert!(session.end().is_none());
     }
 
     #[test]
-    fn only_the_thread_with_the_turn_is_delivering() {
+    fn a_turn_that_is_lost_goes_to_another_and_stays_there() {
         let mailbox = Mailbox::new();
-        assert!(!mailbox.is_delivering());
-        let session = mailbox.take_turn().unwrap();
-        assert!(mailbox.is_delivering());
-        thread::scope(|scope| {
-            scope
-                .spawn(|| assert!(!mailbox.is_delivering()))
-                .join()
-                .unwrap();
-        });
-        drop(session);
-        assert!(!mailbox.is_delivering());
+        let mut lost = turn(&mailbox).unwrap();
+        let number = lost.number();
+        assert!(mailbox.take_turn(|session| session != number).is_none());
+        let session = mailbox.take_turn(|session| session == number).unwrap();
+        assert!(!lost.renew());
+        assert!(turn(&mailbox).is_none());
+        drop(lost);
+        assert!(turn(&mailbox).is_none(), "it was not the loser's to give");
+        let session = session.end().unwrap();
+        assert!(session.end().is_none());
     }
 
     #[test]
-    fn delivering_for_one_heap_is_not_delivering_for_another() {
-        let (one, other) = (Mailbox::new(), Mailbox::new());
-        let _session = one.take_turn().unwrap();
-        assert!(!other.is_delivering());
+    fn one_who_came_back_in_time_goes_on_and_is_not_taken_for_the_one_before() {
+        let mailbox = Mailbox::new();
+        let mut session = turn(&mailbox).unwrap();
+        let before = session.number();
+        assert!(turn(&mailbox).is_none());
+        assert!(session.renew());
+        assert!(mailbox.take_turn(|session| session == before).is_none());
+        let session = session.end().unwrap();
+        assert!(session.end().is_none(), "both knocks are heard at once");
     }
 }

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use crate::check::Check;
 use crate::clock::Clock;
+use crate::record::{Failure, HealthRecord};
 use crate::ring::Ring;
 use crate::store::WrittenOnce;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -53,12 +54,18 @@ struct Books {
     first: WrittenOnce<Violation>,
     /// Written by every recorder, before it turns the health.
     ring: Ring,
-    /// Read once by the recorder, when health turns, and by deliveries.
+    /// Read by the recorder, when health turns and as the policy asks, and by deliveries.
     clock: Clock,
+    /// Written by every recorder after the books in memory, until the heap ends.
+    durable: Option<HealthRecord>,
 }
 
 impl Health {
     pub(crate) fn new(clock: Clock) -> Health {
+        Health::with_record(clock, None)
+    }
+
+    pub(crate) fn with_record(clock: Clock, durable: Option<HealthRecord>) -> Health {
         let books = Books {
             is_healthy: AtomicBool::new(true),
             unhealthy_since: WrittenOnce::new(),
@@ -68,6 +75,7 @@ impl Health {
             first: WrittenOnce::new(),
             ring: Ring::new(RECENT_MAX),
             clock,
+            durable,
         };
         Health {
             books: Arc::new(books),
@@ -89,7 +97,23 @@ impl Health {
             books.first.set(violation);
         }
         books.ring.push(violation);
+        if let Some(durable) = &books.durable {
+            durable.write(&violation, self.suppressed());
+        }
         violation
+    }
+
+    /// What keeps violations out of the durable record, to the first who asks after it.
+    pub(crate) fn record_failure(&self) -> Option<(Failure, &HealthRecord)> {
+        let durable = self.books.durable.as_ref()?;
+        Some((durable.failure_untold()?, durable))
+    }
+
+    /// Closes the durable record: the heap ends in order.
+    pub(crate) fn close_record(&self) {
+        if let Some(durable) = &self.books.durable {
+            durable.close(self.suppressed());
+        }
     }
 
     /// Counts a violation that is recorded and will not be handed on.
@@ -112,6 +136,9 @@ impl Health {
         if self.books.is_healthy.swap(false, Release) {
             // One thread alone sees the word turn.
             self.books.unhealthy_since.set(self.books.clock.now());
+            if let Some(durable) = &self.books.durable {
+                durable.mark_unhealthy();
+            }
         }
     }
 
@@ -142,8 +169,9 @@ impl Health {
         self.books.total.load(Relaxed)
     }
 
-    /// Violations that were recorded but not handed on to trace events and the hook, for they came
-    /// faster than the policy's rate or than the heap delivers.
+    /// Violations that were recorded but not handed on to trace events and the hook, or to one of
+    /// the two alone: they came faster than the policy's rate or than the heap delivers, or one of
+    /// the two hangs.
     #[must_use]
     pub fn suppressed(&self) -> u64 {
         // Acquire: pairs with the Release of `suppress`.

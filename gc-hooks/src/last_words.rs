@@ -43,6 +43,16 @@ pub(crate) fn abort(cause: Option<&Violation>, ending: Ending) -> ! {
     std::process::abort()
 }
 
+/// Writes one line to standard error, as far as it fits.
+pub(crate) fn notice(line: fmt::Arguments<'_>) {
+    let mut report = Report::new();
+    report.limit = REPORT_BYTES_MAX - 1;
+    let _ = report.write_fmt(line);
+    report.limit = REPORT_BYTES_MAX;
+    let _ = report.write_str("\n");
+    write_to_stderr(report.bytes());
+}
+
 /// Text in a fixed buffer. What does not fit is cut off between two characters.
 struct Report {
     bytes: [u8; REPORT_BYTES_MAX],

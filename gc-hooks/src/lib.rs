@@ -24,28 +24,48 @@
 //! Recording is a few atomics in memory set aside beforehand: no lock, no allocation, no user code.
 //! It may be done from any thread in any phase, also while the thread unwinds or ends. What is slow
 //! or not ours (trace events, the user's hook) waits until the heap calls [`Hooks::deliver`] from
-//! outside the collector, holding nothing.
+//! outside the collector, holding nothing. Hooks with a [`HealthRecord`] also write each violation
+//! into a file that is mapped shared, and so outlives a process that is killed; [`previous_record`]
+//! reads it, and a [`monitor`] tells of the death.
 //!
 //! The modules stand in the order of their imports: a module uses only those above it. Deliberately
-//! absent: anything that knows memory, objects or threads of the heap, and any state that outlives
-//! or is shared between heaps.
+//! absent: anything that knows memory, objects or threads of the heap, and any state that is shared
+//! between heaps.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[doc(hidden)]
 pub mod sync;
 
+mod level;
+
 mod check;
+
+mod checks;
+
+#[cfg(feature = "fault-inject")]
+pub mod fault;
 
 mod terms;
 
 mod violation;
 
+pub mod record;
+
+pub mod monitor;
+
+mod rules;
+
 mod policy;
+
+mod policy_word;
 
 mod policy_text;
 
 mod clock;
+
+#[doc(hidden)]
+pub mod patience;
 
 mod store;
 
@@ -59,18 +79,39 @@ mod receiver;
 
 mod window;
 
+mod crowd;
+
+mod ladder;
+
+mod watch;
+
 mod delivery;
 
+mod bell;
+
 mod hooks;
+
+mod misdeeds;
+
+mod postman;
+
+mod durable;
+
+mod blind;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-pub use check::{Check, CheckKind, CheckLevel, LevelError};
+pub use check::{Check, CheckKind, Cost};
+pub use checks::{CHECKS_VARIABLE, Checks, ChecksError};
 pub use delivery::{Delivery, Turn};
 pub use health::{Health, RECENT_MAX};
 pub use hooks::Hooks;
-pub use policy::{Escalation, Policy, Rate, Response};
-pub use policy_text::{POLICY_VARIABLE, PolicyError};
+pub use level::{CheckLevel, LevelError};
+pub use policy::Policy;
+pub use policy_text::POLICY_VARIABLE;
+pub use policy_word::PolicyError;
+pub use record::{HealthRecord, PreviousRecord, RecordError, RecordedViolation, previous_record};
+pub use rules::{Escalation, Rate, Response, WITHIN_MAX};
 pub use terms::{Address, Number, Origin, Phase, Severity};
 pub use violation::{FirstLine, Violation};

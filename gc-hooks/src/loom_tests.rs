@@ -1,21 +1,24 @@
 //! The promises between threads, over every order in which a few of them can meet.
 //!
 //! Run by `RUSTFLAGS="--cfg loom" cargo test -p gc-hooks --lib --release loom`. Under test are the
-//! real health word, counters, ring, turn and delivery. Not under test are the insides of
+//! real health word, counters, ring, turn, watch, crowd and delivery. Not under test are the insides of
 //! crossbeam's queue and of the standard library's cell, into which loom cannot see: `store` puts
 //! stand-ins in their place, which show other threads what the real ones promise to show. Invariant:
 //! every model is small enough to be searched whole within its bound of preemptions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use loom::model::Builder;
 use loom::thread;
 
 use crate::clock::Clock;
+use crate::crowd::Crowd;
 use crate::delivery::{Addressee, Letter, Mailbox, Posted, Session};
 use crate::ring::Ring;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::watch::{HOOK, Watch};
 use crate::{Check, Health, Hooks, Policy, Response, Turn, Violation};
 
 /// Searches every schedule in which a thread is put off at most `preemptions` times.
@@ -162,7 +165,7 @@ fn no_knock_is_lost_among_several() {
             }
             taken
         };
-        let session = mailbox.take_turn();
+        let session = mailbox.take_turn(|_| false);
         let others = [1, 2].map(|sequence| {
             let mailbox = Arc::clone(&mailbox);
             thread::spawn(move || {
@@ -175,14 +178,14 @@ fn no_knock_is_lost_among_several() {
                     addressee: Addressee::Hook,
                 });
                 assert_eq!(posted, Posted::Waiting);
-                drain(mailbox.take_turn())
+                drain(mailbox.take_turn(|_| false))
             })
         });
         let mine = drain(session);
         let taken: usize = others.map(|other| other.join().unwrap()).iter().sum();
         assert_eq!(mine + taken, 2);
         assert_eq!(mailbox.waiting(), 0);
-        assert!(mailbox.take_turn().is_some());
+        assert!(mailbox.take_turn(|_| false).is_some());
     });
 }
 
@@ -201,5 +204,77 @@ fn what_is_reported_while_another_delivers_is_told_then_or_by_the_next_delivery(
         let late = hooks.deliver();
         assert_eq!(early.delivered + late.delivered, 2);
         assert!(!hooks.health().is_healthy());
+    });
+}
+
+/// Each in a stretch of its own, so that only what passes the turnstile orders them.
+#[test]
+fn of_those_who_count_at_once_one_counts_them_all() {
+    model(3, || {
+        let crowd = Arc::new(Crowd::new(Duration::from_nanos(30)));
+        let others = [10, 20].map(|at| {
+            let crowd = Arc::clone(&crowd);
+            thread::spawn(move || crowd.add(at))
+        });
+        let mine = crowd.add(0);
+        let others = others.map(|other| other.join().unwrap());
+        assert_eq!(others.into_iter().chain([mine]).max(), Some(3));
+    });
+}
+
+/// The third comes when the first is out of the time, and takes its word.
+#[test]
+fn what_is_out_of_the_time_is_counted_by_nobody() {
+    model(3, || {
+        let crowd = Arc::new(Crowd::new(Duration::from_nanos(30)));
+        crowd.add(0);
+        let others = [20, 30].map(|at| {
+            let crowd = Arc::clone(&crowd);
+            thread::spawn(move || crowd.add(at))
+        });
+        let others = others.map(|other| other.join().unwrap());
+        assert!(others.iter().all(|counted| (1..=2).contains(counted)));
+        assert!(others.contains(&2));
+    });
+}
+
+/// One is in a call that may be found overdue; the other looks, and goes past it if it is.
+#[test]
+fn a_turn_that_is_taken_away_is_held_by_one() {
+    model(4, || {
+        let (mailbox, watch) = (Arc::new(Mailbox::new()), Arc::new(Watch::new()));
+        let holders = Arc::new(AtomicU64::new(0));
+        let hold = |holders: &AtomicU64| {
+            assert_eq!(holders.fetch_add(1, Relaxed), 0, "two hold the turn");
+            holders.fetch_sub(1, Relaxed);
+        };
+        let mut session = mailbox.take_turn(|_| false).unwrap();
+        let violation = Violation::new(Check::Zombie);
+        let call = watch.begin(HOOK, session.number(), &violation, || 0);
+        let other = {
+            let (mailbox, watch) = (Arc::clone(&mailbox), Arc::clone(&watch));
+            let holders = Arc::clone(&holders);
+            thread::spawn(move || {
+                watch.look(10, 10, |overdue| assert_eq!(overdue.waited_nanoseconds, 10));
+                let is_lost = |session| watch.is_overdue_session(session);
+                if let Some(session) = mailbox.take_turn(is_lost) {
+                    hold(&holders);
+                    drop(session);
+                }
+            })
+        };
+        let was_overdue = call.unwrap().end();
+        if !was_overdue || session.renew() {
+            hold(&holders);
+            // The next call, in time: nobody may take it for the one before.
+            let call = watch.begin(HOOK, session.number(), &violation, || 10);
+            hold(&holders);
+            if !call.unwrap().end() || session.renew() {
+                hold(&holders);
+            }
+        }
+        drop(session);
+        other.join().unwrap();
+        assert!(mailbox.take_turn(|_| false).is_some(), "it is free again");
     });
 }

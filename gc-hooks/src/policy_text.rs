@@ -2,27 +2,30 @@
 //!
 //! Owns the grammar, both ways. Read once, before a heap is built. Invariants: nothing is ever
 //! ignored, so a text either says a whole policy or is an error that names the place, the word and
-//! the choices; what a policy prints reads back as an equal one, its hook aside. Deliberately
+//! the choices; what a policy prints reads back as an equal one, its hooks aside. Deliberately
 //! absent: hooks, which only code can name.
 //!
 //! ```text
-//! policy = [preset] {"," item}    with no preset it starts from `abort`; spaces round items are free
-//! preset = "abort" | "unhealthy" | "strict" | "count" | "hook"
-//! item   = check "=" response | "rate=" N "/s" | "escalate=" N ":" response | "drain=" N unit
-//! unit   = "ms" | "s" | "m" | "h"
+//! policy   = [preset] {"," item}    with no preset it starts from `abort`; spaces round items are free
+//! preset   = "abort" | "unhealthy" | "strict" | "count" | "hook"
+//! item     = check "=" response | severity "=" response | "rate=" N "/s"
+//!          | "escalate=" N ["/" time] ":" response | "drain=" time | "hook-deadline=" time
+//! severity = "world" | "over-marking" | "metadata" | "dangling"
+//! time     = N ("ms" | "s" | "m" | "h")
 //! ```
 
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::check::Check;
-use crate::policy::{Escalation, Policy, Rate, Response};
+use crate::policy::{HOOK_DEADLINE, Policy};
+use crate::policy_word::{PolicyError, Word, listed, responses, time_text};
+use crate::rules::{Escalation, Rate, Response, WITHIN_MAX};
+use crate::terms::Severity;
 
 /// The environment variable that operators set.
 pub const POLICY_VARIABLE: &str = "GC_POLICY";
@@ -36,24 +39,8 @@ static PRESETS: [(&str, Policy); 5] = [
     ("hook", Policy::HOOK),
 ];
 
-/// The units of a drain in milliseconds, the largest first: a drain prints in the first one that
-/// divides it.
-const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-
-/// A policy text that says no policy.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("policy text, byte {position}: {problem} {word:?}; expected {expected}")]
-pub struct PolicyError {
-    /// Bytes from the start of the text to the offending word.
-    pub position: usize,
-    /// The offending word; empty where one is missing.
-    pub word: String,
-    /// What is wrong with it.
-    pub problem: &'static str,
-    /// What could stand there, with every choice.
-    pub expected: String,
-}
+/// The keys that are neither a check nor a severity.
+const RULES: [&str; 4] = ["rate", "escalate", "drain", "hook-deadline"];
 
 impl Policy {
     /// The policy in the environment variable [`POLICY_VARIABLE`]; none when it is not set. One
@@ -90,59 +77,80 @@ impl FromStr for Policy {
         let mut draft = Draft::new();
         let mut position = 0;
         for (place, item) in text.split(',').enumerate() {
-            draft.read(
-                Word {
-                    position,
-                    text: item,
-                }
-                .trimmed(),
-                place,
-            )?;
+            let word = Word {
+                position,
+                text: item,
+            };
+            draft.read(word.trimmed(), place)?;
             position += item.len() + 1;
         }
         Ok(draft.finish())
     }
 }
 
-/// The canonical text: the preset that leaves the least to say, what differs from it in the order
-/// of the register, then the rules. A hook has no text.
+/// The canonical text: the preset that leaves the least to say, what is said of severities, what
+/// else differs in the order of the register, then the rules. Hooks have no text.
 impl fmt::Display for Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let differing = |preset: &Policy| {
-            let is_other = |check: &&Check| self.response(**check) != preset.response(**check);
-            Check::ALL.iter().filter(is_other).count()
-        };
-        // The first of equals wins, as `min_by_key` keeps it.
-        let Some((name, preset)) = PRESETS.iter().min_by_key(|(_, preset)| differing(preset))
-        else {
+        let candidates = PRESETS.iter().filter_map(|(name, preset)| {
+            let start = with_severities_of(preset.clone(), self);
+            let items = items_beyond(self, &start)?;
+            Some((name, items))
+        });
+        // The first of equals wins, as `min_by_key` keeps it. The preset that the policy was made
+        // from is always among them.
+        let Some((name, items)) = candidates.min_by_key(|(_, items)| items.len()) else {
             return Err(fmt::Error);
         };
-        write!(formatter, "{name}")?;
-        for &check in Check::ALL {
-            if self.response(check) != preset.response(check) {
-                write!(formatter, ",{check}={}", self.response(check))?;
+        formatter.write_str(name)?;
+        for &severity in Severity::ALL {
+            if let Some(response) = self.response_of_severity(severity) {
+                write!(formatter, ",{severity}={response}")?;
             }
+        }
+        for check in items {
+            write!(formatter, ",{check}={}", self.response(check))?;
         }
         if let Some(Rate { per_second }) = self.rate() {
             write!(formatter, ",rate={per_second}/s")?;
         }
-        if let Some(Escalation { after, response }) = self.escalation() {
-            write!(formatter, ",escalate={after}:{response}")?;
+        for step in self.ladder() {
+            write!(formatter, ",escalate={}", step.after)?;
+            if let Some(within) = step.within {
+                write!(formatter, "/{}", time_text(within))?;
+            }
+            write!(formatter, ":{}", step.response)?;
         }
         if let Some(drain) = self.drain() {
-            let milliseconds = drain.as_millis();
-            let unit = UNITS
-                .iter()
-                .find(|(_, size)| milliseconds.is_multiple_of(u128::from(*size)));
-            let (unit, size) = unit.copied().unwrap_or(("ms", 1));
+            write!(formatter, ",drain={}", time_text(drain))?;
+        }
+        if self.hook_deadline() != HOOK_DEADLINE {
             write!(
                 formatter,
-                ",drain={}{unit}",
-                milliseconds / u128::from(size)
+                ",hook-deadline={}",
+                time_text(self.hook_deadline())
             )?;
         }
         Ok(())
     }
+}
+
+fn with_severities_of(mut policy: Policy, other: &Policy) -> Policy {
+    for &severity in Severity::ALL {
+        if let Some(response) = other.response_of_severity(severity) {
+            policy = policy.with_severity(severity, response);
+        }
+    }
+    policy
+}
+
+/// The checks to name for `start` to become `policy`. None when naming them cannot say it, for
+/// `policy` says several things of one.
+fn items_beyond(policy: &Policy, start: &Policy) -> Option<Vec<Check>> {
+    let is_other = |check: &Check| !policy.says_the_same_of(*check, start);
+    let items: Vec<Check> = Check::ALL.iter().copied().filter(is_other).collect();
+    let can_be_named = |check: &Check| policy.says_one_thing_of(*check);
+    items.iter().all(can_be_named).then_some(items)
 }
 
 impl fmt::Debug for Policy {
@@ -152,67 +160,8 @@ impl fmt::Debug for Policy {
             .debug_struct("Policy")
             .field("text", &text)
             .field("has_hook", &self.has_hook())
+            .field("has_in_place_hook", &self.has_in_place_hook())
             .finish()
-    }
-}
-
-/// A piece of the text that knows where it stands.
-#[derive(Clone, Copy)]
-struct Word<'t> {
-    position: usize,
-    text: &'t str,
-}
-
-impl<'t> Word<'t> {
-    fn trimmed(self) -> Word<'t> {
-        let text = self.text.trim_start_matches(' ');
-        let position = self.position + self.text.len() - text.len();
-        Word {
-            position,
-            text: text.trim_end_matches(' '),
-        }
-    }
-
-    fn split_once(self, separator: char) -> Option<(Word<'t>, Word<'t>)> {
-        let (before, after) = self.text.split_once(separator)?;
-        let position = self.position + before.len() + separator.len_utf8();
-        Some((
-            Word {
-                position: self.position,
-                text: before,
-            },
-            Word {
-                position,
-                text: after,
-            },
-        ))
-    }
-
-    fn error(self, problem: &'static str, expected: String) -> PolicyError {
-        PolicyError {
-            position: self.position,
-            word: self.text.to_owned(),
-            problem,
-            expected,
-        }
-    }
-
-    fn response(self) -> Result<Response, PolicyError> {
-        let response = Response::from_id(self.text);
-        response.ok_or_else(|| self.error("unknown response", expected_response()))
-    }
-
-    /// A whole number of at least one, in digits alone.
-    fn number(self, expected: &dyn Fn() -> String) -> Result<NonZeroU64, PolicyError> {
-        if self.text.is_empty() || !self.text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(self.error("malformed number", expected()));
-        }
-        // Digits alone fail to be a number only by being too many.
-        let number = self
-            .text
-            .parse::<u64>()
-            .map_err(|_| self.error("number too large", expected()))?;
-        NonZeroU64::new(number).ok_or_else(|| self.error("zero", expected()))
     }
 }
 
@@ -220,9 +169,11 @@ impl<'t> Word<'t> {
 struct Draft {
     preset: Option<Policy>,
     responses: [Option<Response>; Check::COUNT],
+    severities: [Option<Response>; Severity::ALL.len()],
     rate: Option<Rate>,
-    escalation: Option<Escalation>,
+    ladder: Vec<Escalation>,
     drain: Option<Duration>,
+    hook_deadline: Option<Duration>,
 }
 
 impl Draft {
@@ -230,9 +181,11 @@ impl Draft {
         Draft {
             preset: None,
             responses: [None; Check::COUNT],
+            severities: [None; Severity::ALL.len()],
             rate: None,
-            escalation: None,
+            ladder: Vec::new(),
             drain: None,
+            hook_deadline: None,
         }
     }
 
@@ -241,14 +194,20 @@ impl Draft {
             return self.read_bare(item, place);
         };
         match key.text {
-            "rate" => set(&mut self.rate, key, || read_rate(value)),
-            "escalate" => set(&mut self.escalation, key, || read_escalation(value)),
-            "drain" => set(&mut self.drain, key, || read_drain(value)),
-            id => match Check::from_id(id) {
-                Some(check) => set(&mut self.responses[check.index()], key, || value.response()),
-                None => Err(key.error("unknown check or rule", expected_key())),
-            },
+            "rate" => return set(&mut self.rate, key, || read_rate(value)),
+            "escalate" => return self.read_step(value),
+            "drain" => return set(&mut self.drain, key, || value.time()),
+            "hook-deadline" => return set(&mut self.hook_deadline, key, || value.time()),
+            _ => {}
         }
+        let response = if let Some(check) = Check::from_id(key.text) {
+            &mut self.responses[check.index()]
+        } else if let Some(severity) = Severity::from_id(key.text) {
+            &mut self.severities[severity as usize]
+        } else {
+            return Err(key.error("unknown check or rule", format!("one of: {}", keys())));
+        };
+        set(response, key, || value.response())
     }
 
     fn read_bare(&mut self, item: Word<'_>, place: usize) -> Result<(), PolicyError> {
@@ -265,8 +224,35 @@ impl Draft {
         }
     }
 
+    fn read_step(&mut self, value: Word<'_>) -> Result<(), PolicyError> {
+        let Some((trigger, response)) = value.split_once(':') else {
+            return Err(value.error("malformed escalation", expected_escalation()));
+        };
+        let (after, within, most) = match trigger.split_once('/') {
+            None => (trigger, None, u64::MAX),
+            Some((after, within)) => (after, Some(within), WITHIN_MAX),
+        };
+        let step = Escalation {
+            after: after.number(most, &expected_escalation)?,
+            within: within.map(Word::time).transpose()?,
+            response: response.response()?,
+        };
+        let has_its_trigger = |other: &Escalation| other.trigger() == step.trigger();
+        if self.ladder.iter().any(has_its_trigger) {
+            let expected = "steps of the ladder with a trigger each of its own".to_owned();
+            return Err(trigger.error("repeated trigger", expected));
+        }
+        self.ladder.push(step);
+        Ok(())
+    }
+
     fn finish(self) -> Policy {
         let mut policy = self.preset.unwrap_or_default();
+        for &severity in Severity::ALL {
+            if let Some(response) = self.severities[severity as usize] {
+                policy = policy.with_severity(severity, response);
+            }
+        }
         for &check in Check::ALL {
             if let Some(response) = self.responses[check.index()] {
                 policy = policy.with(check, response);
@@ -275,11 +261,15 @@ impl Draft {
         if let Some(rate) = self.rate {
             policy = policy.with_rate(rate);
         }
-        if let Some(escalation) = self.escalation {
-            policy = policy.with_escalation(escalation);
-        }
+        policy = self
+            .ladder
+            .into_iter()
+            .fold(policy, Policy::with_escalation);
         if let Some(drain) = self.drain {
             policy = policy.with_drain(drain);
+        }
+        if let Some(deadline) = self.hook_deadline {
+            policy = policy.with_hook_deadline(deadline);
         }
         policy
     }
@@ -291,10 +281,8 @@ fn set<T>(
     read: impl FnOnce() -> Result<T, PolicyError>,
 ) -> Result<(), PolicyError> {
     if place.is_some() {
-        return Err(key.error(
-            "repeated",
-            format!("each of these at most once: {}", keys()),
-        ));
+        let expected = format!("each of these at most once, but for escalate: {}", keys());
+        return Err(key.error("repeated", expected));
     }
     *place = Some(read()?);
     Ok(())
@@ -304,64 +292,27 @@ fn read_rate(value: Word<'_>) -> Result<Rate, PolicyError> {
     let Some(number) = value.text.strip_suffix("/s") else {
         return Err(value.error("malformed rate", expected_rate()));
     };
-    let number = Word {
-        position: value.position,
-        text: number,
-    };
-    let per_second = NonZeroU32::try_from(number.number(&expected_rate)?);
+    let number = value.shortened(number);
+    let per_second = NonZeroU32::try_from(number.number(u64::from(u32::MAX), &expected_rate)?);
     let per_second = per_second.map_err(|_| number.error("number too large", expected_rate()))?;
     Ok(Rate { per_second })
 }
 
-fn read_escalation(value: Word<'_>) -> Result<Escalation, PolicyError> {
-    let Some((after, response)) = value.split_once(':') else {
-        return Err(value.error("malformed escalation", expected_escalation()));
-    };
-    Ok(Escalation {
-        after: after.number(&expected_escalation)?,
-        response: response.response()?,
-    })
+fn checks() -> String {
+    listed(Check::ALL.iter().map(|check| check.id()))
 }
 
-fn read_drain(value: Word<'_>) -> Result<Duration, PolicyError> {
-    let digits = value.text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = value.text.split_at(digits);
-    let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        return Err(value.error("malformed drain", expected_drain()));
-    };
-    let number = Word {
-        position: value.position,
-        text: number,
-    };
-    let milliseconds = number.number(&expected_drain)?.get().checked_mul(*size);
-    let milliseconds =
-        milliseconds.ok_or_else(|| number.error("number too large", expected_drain()))?;
-    Ok(Duration::from_millis(milliseconds))
-}
-
-fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.collect::<Vec<_>>().join(", ")
+fn severities() -> String {
+    listed(Severity::ALL.iter().map(|severity| severity.id()))
 }
 
 fn keys() -> String {
-    listed(
-        Check::ALL
-            .iter()
-            .map(|check| check.id())
-            .chain(["rate", "escalate", "drain"]),
+    format!(
+        "{}, {}, {}",
+        checks(),
+        severities(),
+        listed(RULES.into_iter())
     )
-}
-
-fn responses() -> String {
-    listed(Response::ALL.iter().map(|response| response.id()))
-}
-
-fn expected_response() -> String {
-    format!("one of: {}", responses())
-}
-
-fn expected_key() -> String {
-    format!("one of: {}", keys())
 }
 
 fn expected_rate() -> String {
@@ -370,26 +321,22 @@ fn expected_rate() -> String {
 
 fn expected_escalation() -> String {
     format!(
-        "N:RESPONSE with N from 1 to {} and RESPONSE one of: {}",
+        "N:RESPONSE with N from 1 to {}, or N/TIME:RESPONSE with N from 1 to {WITHIN_MAX}, as in \
+         1000/60s:abort, and RESPONSE one of: {}",
         u64::MAX,
         responses()
-    )
-}
-
-fn expected_drain() -> String {
-    let units = listed(UNITS.iter().rev().map(|(name, _)| *name));
-    format!(
-        "N and a unit without a space, N from 1, at most {} ms, the unit one of: {units}",
-        u64::MAX
     )
 }
 
 fn expected_item() -> String {
     let presets = listed(PRESETS.iter().map(|(name, _)| *name));
     format!(
-        "a preset in the first place alone, one of: {presets}; or CHECK=RESPONSE, rate=N/s, \
-         escalate=N:RESPONSE, drain=N(ms|s|m|h); CHECK one of: {}; RESPONSE one of: {}",
-        listed(Check::ALL.iter().map(|check| check.id())),
+        "a preset in the first place alone, one of: {presets}; or CHECK=RESPONSE, \
+         SEVERITY=RESPONSE, rate=N/s, escalate=N:RESPONSE, escalate=N/TIME:RESPONSE, drain=TIME, \
+         hook-deadline=TIME; CHECK one of: {}; SEVERITY one of: {}; RESPONSE one of: {}; TIME as \
+         in 10m",
+        checks(),
+        severities(),
         responses()
     )
 }

@@ -1,11 +1,13 @@
 //! Those who are told of violations, and their faults.
 //!
 //! Owns the count of a receiver's panics and the shape of the trace event. Called by the thread
-//! that delivers, which holds nothing of the heap. Invariants: no receiver's panic leaves this
-//! file; a receiver is not called again after its last allowed panic. Deliberately absent: who is
-//! told of what, and how often.
+//! that delivers, which holds nothing of the heap; for a hook in place, by any thread in any phase.
+//! Invariants: no receiver's panic leaves this file; a receiver is not called again once its last
+//! allowed panic is counted. Deliberately absent: who is told of what, how often and for how long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::check::CheckKind;
 use crate::violation::Violation;
@@ -15,7 +17,10 @@ pub(crate) const PANICS_MAX: u32 = 3;
 
 /// Someone who is told of violations, and how often that went wrong.
 pub(crate) struct Receiver {
-    panics: u32,
+    /// What reports call it.
+    name: &'static str,
+    /// Counted by whoever called it.
+    panics: AtomicU32,
 }
 
 /// What came of a call to a receiver.
@@ -29,12 +34,23 @@ pub(crate) enum Told {
 }
 
 impl Receiver {
-    pub(crate) const fn new() -> Receiver {
-        Receiver { panics: 0 }
+    pub(crate) const fn new(name: &'static str) -> Receiver {
+        Receiver {
+            name,
+            panics: AtomicU32::new(0),
+        }
     }
 
-    pub(crate) fn tell(&mut self, call: impl FnOnce()) -> Told {
-        if self.panics >= PANICS_MAX {
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.panics.load(Relaxed) >= PANICS_MAX
+    }
+
+    pub(crate) fn tell(&self, call: impl FnOnce()) -> Told {
+        if self.is_off() {
             return Told::Off;
         }
         // What the receiver leaves half done is the receiver's own; nothing of the heap is lent to
@@ -45,8 +61,7 @@ impl Receiver {
                 // The payload is the user's too, and its destructor may panic in turn: it is
                 // leaked.
                 std::mem::forget(payload);
-                self.panics += 1;
-                Told::Panicked(self.panics)
+                Told::Panicked(self.panics.fetch_add(1, Relaxed) + 1)
             }
         }
     }
@@ -89,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_receiver_is_switched_off_by_its_last_panic() {
-        let mut receiver = Receiver::new();
+        let receiver = Receiver::new("hook");
         for panics in 1..=PANICS_MAX {
             assert_eq!(receiver.tell(|| {}), Told::Heard);
             assert_eq!(
@@ -108,7 +123,7 @@ mod tests {
                 panic!("once more");
             }
         }
-        let mut receiver = Receiver::new();
+        let receiver = Receiver::new("hook");
         assert_eq!(
             receiver.tell(|| std::panic::panic_any(Spite)),
             Told::Panicked(1)

@@ -127,7 +127,24 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The name of the severity in reports.
+    /// Every severity, the least harmful first: `ALL[severity as usize] == severity`.
+    pub const ALL: &'static [Severity] = &[
+        Severity::World,
+        Severity::OverMarking,
+        Severity::Metadata,
+        Severity::Dangling,
+    ];
+
+    /// The severity of that name, exactly as [`Severity::id`] spells it.
+    #[must_use]
+    pub fn from_id(id: &str) -> Option<Severity> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|severity| severity.id() == id)
+    }
+
+    /// The name of the severity in policies and reports.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {
@@ -212,6 +229,10 @@ mod tests {
         assert!(Severity::World < Severity::OverMarking);
         assert!(Severity::OverMarking < Severity::Metadata);
         assert!(Severity::Metadata < Severity::Dangling);
+        for (place, &severity) in Severity::ALL.iter().enumerate() {
+            assert_eq!(severity as usize, place);
+            assert_eq!(Severity::from_id(severity.id()), Some(severity));
+        }
     }
 
     #[test]

@@ -38,7 +38,10 @@ pub struct Violation {
     pub origin: Origin,
     /// Offset of the object whose scan led here.
     pub holder: Option<u64>,
-    /// The store in the embedder's source whose barrier led here.
+    /// Type and field of the holder that leads here, as far as they are known.
+    pub field: Option<&'static str>,
+    /// The store in the embedder's source whose barrier led here, or that put the pointer where a
+    /// scan found it, as far as it is known.
     pub call_site: Option<&'static Location<'static>>,
     /// How many cycles ago the slot or the span was freed.
     pub stale_cycles: Option<u32>,
@@ -65,6 +68,7 @@ impl Violation {
             type_name: None,
             origin: Origin::Unknown,
             holder: None,
+            field: None,
             call_site: None,
             stale_cycles: None,
             numbers: [Number::UNUSED; 3],
@@ -131,6 +135,13 @@ impl Violation {
     #[must_use]
     pub const fn with_holder(mut self, holder: u64) -> Self {
         self.holder = Some(holder);
+        self
+    }
+
+    /// Says which type and field of the holder lead here, if it is known.
+    #[must_use]
+    pub const fn with_field(mut self, field: Option<&'static str>) -> Self {
+        self.field = field;
         self
     }
 
@@ -250,6 +261,7 @@ impl fmt::Display for Violation {
             (self.origin != Origin::Unknown).then_some(self.origin),
         )?;
         line(formatter, "holder", self.holder.map(Address::Offset))?;
+        line(formatter, "field", self.field)?;
         line(formatter, "call site", self.call_site)?;
         line(formatter, "freed cycles ago", self.stale_cycles)?;
         for number in self

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::policy::Rate;
+use crate::rules::Rate;
 
 /// The span of time a rate counts in.
 const RATE_WINDOW: Duration = Duration::from_secs(1);

@@ -76,10 +76,7 @@ fn the_first_line_carries_the_reason() {
 fn escalation_dies_at_exactly_its_violation() {
     let child = in_child("escalation_dies_at_exactly_its_violation", || {
         let after = NonZeroU64::new(1_000).unwrap();
-        let escalation = Escalation {
-            after,
-            response: Response::Abort,
-        };
+        let escalation = Escalation::after(after, Response::Abort);
         let hooks = Hooks::new(Policy::COUNT.with_escalation(escalation));
         for cycle in 1..=2_000 {
             hooks.report(Violation::new(Check::Zombie).with_cycle(cycle));

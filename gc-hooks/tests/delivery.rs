@@ -146,10 +146,7 @@ fn a_heap_that_is_never_delivered_for_keeps_the_oldest_and_counts_the_rest() {
 #[test]
 fn escalation_begins_at_exactly_its_violation() {
     let after = NonZeroU64::new(4).unwrap();
-    let escalation = Escalation {
-        after,
-        response: Response::MarkUnhealthy,
-    };
+    let escalation = Escalation::after(after, Response::MarkUnhealthy);
     let hooks = Hooks::new(Policy::COUNT.with_escalation(escalation));
     report_many(&hooks, 3);
     assert!(hooks.health().is_healthy());
@@ -159,10 +156,7 @@ fn escalation_begins_at_exactly_its_violation() {
 
 #[test]
 fn escalation_comes_on_top_of_what_the_table_says() {
-    let escalation = Escalation {
-        after: NonZeroU64::MIN,
-        response: Response::MarkUnhealthy,
-    };
+    let escalation = Escalation::after(NonZeroU64::MIN, Response::MarkUnhealthy);
     let (hooks, heard) = listening(Policy::HOOK.with_escalation(escalation));
     report_many(&hooks, 1);
     hooks.deliver();
@@ -173,10 +167,7 @@ fn escalation_comes_on_top_of_what_the_table_says() {
 #[test]
 fn escalation_to_the_hook_begins_at_exactly_its_violation() {
     let after = NonZeroU64::new(3).unwrap();
-    let escalation = Escalation {
-        after,
-        response: Response::Hook,
-    };
+    let escalation = Escalation::after(after, Response::Hook);
     let (hooks, heard) = listening(Policy::COUNT.with_escalation(escalation));
     report_many(&hooks, 5);
     hooks.deliver();

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use gc_hooks::{Check, Hooks, Policy, Turn, Violation};
 
@@ -137,10 +138,11 @@ fn a_hook_that_hangs_keeps_no_other_thread_waiting() {
     let (entered, has_entered) = mpsc::channel();
     let (release, is_released) = mpsc::channel::<()>();
     let is_released = Mutex::new(is_released);
-    let hooks = Hooks::new(Policy::on_violation(move |_| {
+    let policy = Policy::on_violation(move |_| {
         entered.send(()).unwrap();
         is_released.lock().unwrap().recv().unwrap();
-    }));
+    });
+    let hooks = Hooks::new(policy.with_hook_deadline(Duration::from_secs(3600)));
     report_many(&hooks, 2);
     thread::scope(|scope| {
         let stuck = scope.spawn(|| hooks.deliver());

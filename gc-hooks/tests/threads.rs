@@ -7,8 +7,12 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Barrier, Mutex, OnceLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use gc_hooks::{Check, Delivery, Hooks, Policy, Turn, Violation};
+
+/// For hooks that come back, however long their threads are kept waiting for a processor.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a hook was told, by sequence number.
 type Notebook = Arc<Mutex<Vec<u64>>>;
@@ -176,11 +180,12 @@ fn what_a_refused_delivery_was_for_is_told_by_the_one_under_way() {
     let is_released = Mutex::new(is_released);
     let heard = Notebook::default();
     let notebook = Arc::clone(&heard);
-    let hooks = Hooks::new(Policy::on_violation(move |found| {
+    let policy = Policy::on_violation(move |found| {
         notebook.lock().unwrap().push(found.sequence);
         entered.send(()).unwrap();
         is_released.lock().unwrap().recv().unwrap();
-    }));
+    });
+    let hooks = Hooks::new(policy.with_hook_deadline(HOUR));
     hooks.report(zombie());
     thread::scope(|scope| {
         let slow = scope.spawn(|| hooks.deliver());
@@ -203,7 +208,7 @@ fn what_a_refused_delivery_was_for_is_told_by_the_one_under_way() {
 fn a_delivery_that_is_knocked_at_without_end_comes_to_an_end() {
     let shared: Arc<OnceLock<Hooks>> = Arc::default();
     let of_hook = Arc::clone(&shared);
-    let hooks = Hooks::new(Policy::on_violation(move |_| {
+    let policy = Policy::on_violation(move |_| {
         let hooks = of_hook.get().unwrap();
         thread::scope(|scope| {
             let knock = scope.spawn(|| {
@@ -212,7 +217,8 @@ fn a_delivery_that_is_knocked_at_without_end_comes_to_an_end() {
             });
             knock.join().unwrap();
         });
-    }));
+    });
+    let hooks = Hooks::new(policy.with_hook_deadline(HOUR));
     let hooks = shared.get_or_init(|| hooks);
     hooks.report(zombie());
     let delivery = hooks.deliver();
@@ -253,11 +259,12 @@ fn nothing_is_lost_told_twice_or_told_at_once_among_many_threads() {
     let inside = AtomicU64::new(0);
     let heard = Notebook::default();
     let notebook = Arc::clone(&heard);
-    let hooks = Hooks::new(Policy::on_violation(move |found| {
+    let policy = Policy::on_violation(move |found| {
         assert_eq!(inside.fetch_add(1, Relaxed), 0);
         notebook.lock().unwrap().push(found.sequence);
         inside.fetch_sub(1, Relaxed);
-    }));
+    });
+    let hooks = Hooks::new(policy.with_hook_deadline(HOUR));
     let (is_over, start) = (AtomicBool::new(false), Barrier::new(6));
     let work = |delivers: bool| {
         start.wait();

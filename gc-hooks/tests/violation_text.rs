@@ -26,6 +26,7 @@ fn a_violation_of_which_everything_is_known_prints_a_line_for_each_thing() {
             .with_type_name("demo::Config")
             .with_origin(Origin::BarrierOld)
             .with_holder(0x4000)
+            .with_field(Some("Registry.config"))
             .with_call_site(Some(here))
             .with_stale_cycles(Some(1))
             .with_number("slot bytes", 16)
@@ -44,6 +45,7 @@ fn a_violation_of_which_everything_is_known_prints_a_line_for_each_thing() {
         "  type: demo::Config",
         "  origin: barrier-old",
         "  holder: heap+0x4000",
+        "  field: Registry.config",
         &format!("  call site: {}:{}:{}", file!(), here.line(), here.column()),
         "  freed cycles ago: 1",
         "  slot bytes: 16",

@@ -52,6 +52,8 @@ pub struct Run {
 pub(crate) struct Lease {
     /// First page of the span.
     pub(crate) span: u32,
+    /// Number of its class.
+    pub(crate) class: u32,
     /// Objects the books gave the span when it was leased.
     pub(crate) objects: u32,
     /// What the search has passed so far.
@@ -115,6 +117,12 @@ impl Run {
         self.counted_to.set(start);
         self.cursor = start;
         self.limit = start + bytes;
+    }
+
+    /// Moves the cursor on by a slot that nobody is handed.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn fault_skip(&mut self) {
+        self.cursor += self.step;
     }
 
     /// Whether the run holds a span that must be given back.
@@ -198,6 +206,7 @@ mod tests {
 
     const LEASE: Lease = Lease {
         span: 3,
+        class: 0,
         objects: 0,
         passed: Passed {
             objects: 0,

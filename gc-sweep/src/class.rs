@@ -13,12 +13,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
+use crossbeam_queue::ArrayQueue;
 use gc_hooks::sync::{Mutex, MutexGuard, RwLock, point};
 
-use crate::lists::Lists;
-use crate::size_class::SizeClass;
+use crate::lists::{Damage, Lists};
+use crate::size_class::{PAGE_BYTES, SizeClass};
 use crate::span::Span;
-use crate::span_state::{Claim, Refusal};
+use crate::span_state::{Claim, Cut, Refusal, Terms};
 use crate::spans::SpanTable;
 
 /// A class of a space, as `Space::register` numbered it.
@@ -100,6 +101,25 @@ impl Class {
         self.spec.drop == DropGlue::Needed
     }
 
+    /// The shape of a span of this class on these pages.
+    pub(crate) fn shape(&self, first_page: u32, pages: u32) -> Cut {
+        let (slot_bytes, slots) = match self.spec.slot {
+            SlotSize::Class(size) => (size.slot_bytes(), size.slots_in(pages)),
+            SlotSize::Large => (pages as usize * PAGE_BYTES, 1),
+        };
+        Cut {
+            first_page,
+            pages,
+            slot_bytes,
+            slots,
+            type_index: self.spec.type_index,
+            class: self.id.number(),
+            is_pointer_free: self.spec.scan == Scan::PointerFree,
+            needs_drop: self.needs_drop(),
+            is_large: self.spec.slot == SlotSize::Large,
+        }
+    }
+
     /// The spans of the class. Nothing else is locked while this is held.
     pub(crate) fn lists(&self) -> MutexGuard<'_, Lists> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
@@ -107,14 +127,31 @@ impl Class {
 }
 
 /// The classes of a space.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClassTable {
+    /// What was found wrong in lists, for a report once nothing is locked.
+    pub(crate) damages: Arc<ArrayQueue<Damage>>,
     classes: RwLock<Vec<Arc<Class>>>,
     /// The class in which the last due span was found. A hint: a search goes round all classes.
     cursor: AtomicUsize,
     due: AtomicUsize,
     /// Of `due`, spans of classes with drop glue.
     due_with_drop: AtomicUsize,
+}
+
+/// Reports of damaged lists that wait at most.
+const DAMAGES_MAX: usize = 16;
+
+impl Default for ClassTable {
+    fn default() -> Self {
+        ClassTable {
+            damages: Arc::new(ArrayQueue::new(DAMAGES_MAX)),
+            classes: RwLock::default(),
+            cursor: AtomicUsize::new(0),
+            due: AtomicUsize::new(0),
+            due_with_drop: AtomicUsize::new(0),
+        }
+    }
 }
 
 impl ClassTable {
@@ -124,7 +161,7 @@ impl ClassTable {
         classes.push(Arc::new(Class {
             id,
             spec,
-            lists: Mutex::default(),
+            lists: Mutex::new(Lists::new(id.number(), Arc::clone(&self.damages))),
         }));
         id
     }
@@ -133,9 +170,22 @@ impl ClassTable {
         self.read(|classes| classes.get(id.index()).cloned())
     }
 
+    /// The class of this number.
+    pub(crate) fn numbered(&self, number: u32) -> Option<Arc<Class>> {
+        self.get(ClassId(number))
+    }
+
     /// The class of a span; `None` when its record names none.
     pub(crate) fn of(&self, span: &Span) -> Option<Arc<Class>> {
-        self.get(ClassId(span.class_index()))
+        self.numbered(span.class_index())
+    }
+
+    /// The class that has the span at this page in one of its lists. Goes through all of them.
+    pub(crate) fn holder_of(&self, table: &SpanTable, page: u32) -> Option<Arc<Class>> {
+        self.read(|classes| {
+            let holds = |class: &&Arc<Class>| class.lists().holds(table, page);
+            classes.iter().find(holds).cloned()
+        })
     }
 
     fn read<R>(&self, look: impl FnOnce(&[Arc<Class>]) -> R) -> R {
@@ -143,7 +193,7 @@ impl ClassTable {
     }
 
     /// Makes every span due. What an earlier flip made due is due once.
-    pub(crate) fn flip(&self, table: &SpanTable, generation: u32) {
+    pub(crate) fn flip(&self, table: &SpanTable, generation: u32, were_all_swept: bool) {
         self.cursor.store(0, Ordering::Relaxed);
         // Release pairs with the Acquire of `due_without_drop`.
         self.due_with_drop.store(0, Ordering::Release);
@@ -154,7 +204,7 @@ impl ClassTable {
             for class in classes {
                 // Counted under the lock: once it is free, allocation may sweep a span of the class and count it off.
                 let mut lists = class.lists();
-                let spans = lists.flip(table, generation);
+                let spans = lists.flip(table, generation, were_all_swept);
                 // Release pairs with the Acquire of `due`, and for the second with that of `due_without_drop`.
                 self.due.fetch_add(spans, Ordering::AcqRel);
                 if class.needs_drop() {
@@ -210,7 +260,7 @@ impl ClassTable {
     pub(crate) fn claim_next<'a>(
         &self,
         table: &'a SpanTable,
-        generation: impl Fn() -> u32,
+        terms: impl Fn() -> Terms,
         admits: impl Fn(&Class) -> bool,
     ) -> Option<(Arc<Class>, &'a Span, Result<Claim, Refusal>)> {
         self.read(|classes| {
@@ -218,11 +268,10 @@ impl ClassTable {
             let (before, from) = classes.split_at(start);
             for class in from.iter().chain(before).filter(|class| admits(class)) {
                 let mut lists = class.lists();
-                if let Some(span) = lists.next_due(table) {
+                // A flip sets the turn before it makes spans due, so the turn of a due span is read
+                // here, under the lock; one read before may be that of the last cycle.
+                if let Some((span, claim)) = lists.claim_due(table, terms()) {
                     self.cursor.store(class.id().index(), Ordering::Relaxed);
-                    // A flip sets the turn before it makes spans due, so the turn of a due span is
-                    // read here, under the lock; one read before may be that of the last cycle.
-                    let claim = lists.claim(span, generation());
                     return Some((Arc::clone(class), span, claim));
                 }
             }
@@ -235,7 +284,6 @@ impl ClassTable {
 mod tests {
     use super::*;
     use crate::link::Listed;
-    use crate::span_state::Cut;
 
     fn spec(drop: DropGlue) -> ClassSpec {
         ClassSpec {
@@ -247,20 +295,15 @@ mod tests {
         }
     }
 
+    const TERMS: Terms = Terms {
+        generation: 2,
+        looks_at_generations: true,
+        looks_at_seals: true,
+    };
+
     fn add_span(table: &SpanTable, class: &Class, first_page: u32) {
-        let shape = Cut {
-            first_page,
-            pages: 1,
-            slot_bytes: 64,
-            slots: 128,
-            type_index: 0,
-            class: class.id().number(),
-            is_pointer_free: true,
-            needs_drop: class.needs_drop(),
-            is_large: false,
-        };
         let span = table.record(first_page).unwrap();
-        span.cut(shape, 1);
+        span.cut(class.shape(first_page, 1), 1);
         table.enter(first_page, 1);
         let mut lists = class.lists();
         lists.add_span(span);
@@ -278,11 +321,11 @@ mod tests {
         for (page, class) in [(0, &dropping), (1, &plain), (2, &dropping), (3, &plain)] {
             add_span(&table, class, page);
         }
-        classes.flip(&table, 2);
+        classes.flip(&table, 2, true);
         assert_eq!((classes.due(), classes.due_without_drop()), (4, 2));
         let mut found = Vec::new();
         while let Some((class, span, claim)) =
-            classes.claim_next(&table, || 2, |class| !class.needs_drop())
+            classes.claim_next(&table, || TERMS, |class| !class.needs_drop())
         {
             assert!(claim.is_ok());
             found.push(span.first_page());
@@ -290,7 +333,7 @@ mod tests {
         }
         assert_eq!(found, [1, 3]);
         assert_eq!((classes.due(), classes.due_without_drop()), (2, 0));
-        while let Some((class, span, claim)) = classes.claim_next(&table, || 2, |_| true) {
+        while let Some((class, span, claim)) = classes.claim_next(&table, || TERMS, |_| true) {
             assert!(claim.is_ok());
             assert_eq!(classes.of(span).unwrap().id(), class.id());
             found.push(span.first_page());

@@ -147,10 +147,19 @@ impl StateByte {
         StateByte((self.0 & COLOUR_MASK) | QUARANTINED_BIT)
     }
 
+    /// The death stamp of a free slot: 0 when it was never used, and for whatever is not free.
+    pub(crate) const fn death_stamp(self) -> u8 {
+        if self.is_free() {
+            self.0 >> STAMP_SHIFT
+        } else {
+            0
+        }
+    }
+
     /// For how many collections the slot has been free, modulo 15; `None` if it is not a free slot or was never used.
     pub const fn stale_cycles(self, now: u32) -> Option<u32> {
-        let stamp = (self.0 >> STAMP_SHIFT) as u32;
-        if !self.is_free() || stamp == 0 {
+        let stamp = self.death_stamp() as u32;
+        if stamp == 0 {
             return None;
         }
         Some((now % STAMP_MODULUS + STAMP_MODULUS - (stamp - 1)) % STAMP_MODULUS)

@@ -22,7 +22,7 @@ use crate::quarantine::Crossing;
 use crate::scan;
 use crate::size_class::GRANULE_BYTES;
 use crate::span::Span;
-use crate::span_state::{SpanState, SpanWord};
+use crate::span_state::{Refusal, SpanState, SpanWord};
 use crate::state_cell;
 
 /// How a wish to withdraw a span ended.
@@ -56,14 +56,28 @@ impl Ground {
         if moment == Moment::InSweep {
             scan::recolour(bytes, colour);
         }
+        {
+            let lists = class.lists();
+            if lists.standing(span) == Listed::Quarantined {
+                // It is in the books as withdrawn; only its word was found broken.
+                return span.withdraw(lists.generation_of(span));
+            }
+        }
+        let found = scan::tally(bytes, colour);
+        let is_right = self.books.share(span) == i64::from(found.objects)
+            && span.slots_quarantined() == found.quarantined;
+        if !is_right {
+            span.set_miscounted();
+        }
         self.books.span_withdrawn(span);
-        span.set_alloc_count(scan::tally(bytes, colour).objects);
+        span.set_alloc_count(found.objects);
         {
             let mut lists = class.lists();
             lists.remove(&self.spans, span);
             span.withdraw(lists.generation_of(span));
             lists.put(&self.spans, span, Listed::Quarantined);
         }
+        self.report_damages();
         self.gauge.add_span();
         self.look_at_gauge();
     }
@@ -76,6 +90,7 @@ impl Ground {
         act: impl FnOnce(&Arc<Class>, &Span, &mut Lists) -> R,
     ) -> Option<R> {
         let span = self.spans.span_of(address)?;
+        self.vouch(span);
         let class = self.classes.of(span)?;
         let mut lists = class.lists();
         // Until the lock was had, the span may have ended, and its record may have begun anew.
@@ -221,13 +236,53 @@ impl Ground {
         self.gauge.add_slot();
     }
 
-    fn look_at_gauge(&self) {
+    pub(crate) fn look_at_gauge(&self) {
         let bytes = self.books.bytes_quarantined();
         if self.gauge.look(bytes) == Crossing::Above {
             let violation = self.violation(Check::QuarantineLimit);
             let violation = violation.with_number("quarantined bytes", bytes);
             self.hooks
                 .report(violation.with_number("limit bytes", self.gauge.limit_bytes()));
+        }
+    }
+
+    /// Reports what was found wrong in lists. Whoever has let go of the lock of a class asks.
+    #[inline]
+    pub(crate) fn report_damages(&self) {
+        while !self.classes.damages.is_empty() {
+            self.report_damage();
+        }
+    }
+
+    #[cold]
+    fn report_damage(&self) {
+        if let Some(damage) = self.classes.damages.pop() {
+            let violation = self.violation(Check::SpanList).with_reason(damage.reason);
+            let violation = match self.classes.numbered(damage.class) {
+                Some(class) => violation.with_type_name(class.spec().type_name),
+                None => violation,
+            };
+            self.hooks.report(violation.with_span(damage.page));
+        }
+    }
+
+    /// Reports why a claim or a lease was refused, or how it ended, and withdraws the span.
+    pub(crate) fn contain_refusal(
+        &self,
+        class: &Class,
+        span: &Span,
+        refusal: Refusal,
+        moment: Moment,
+    ) {
+        match refusal {
+            Refusal::BadState(word) => self.contain_bad_state(class, span, word, moment),
+            Refusal::OutOfStep(word) => self.contain_out_of_step(class, span, word, moment),
+            Refusal::AlreadySwept(word) => {
+                let reason = "swept in this cycle by its word alone";
+                self.report_word(Check::SweepGeneration, span, word, reason);
+                self.withdraw(class, span, moment);
+            }
+            Refusal::Unsealed => self.mend(span, Some(class)),
         }
     }
 
@@ -239,11 +294,36 @@ impl Ground {
         word: SpanWord,
         moment: Moment,
     ) {
-        let violation = self.violation_in(Check::SpanState, span);
+        #[cfg(feature = "fault-inject")]
+        if self.hooks.is_blind(Check::SpanState) {
+            return self.believe_place(class, span);
+        }
+        self.report_word(Check::SpanState, span, word, "");
+        self.withdraw(class, span, moment);
+    }
+
+    /// Reports a generation that cannot be, and withdraws its span.
+    fn contain_out_of_step(&self, class: &Class, span: &Span, word: SpanWord, moment: Moment) {
+        // Generations wrap: the sign of the difference says which is later.
+        let is_ahead = word
+            .generation()
+            .wrapping_sub(self.turn.cycle())
+            .cast_signed()
+            > 0;
+        let reason = if is_ahead {
+            "ahead of the cycle"
+        } else {
+            "too far behind the cycle"
+        };
+        self.report_word(Check::SweepGeneration, span, word, reason);
+        self.withdraw(class, span, moment);
+    }
+
+    fn report_word(&self, check: Check, span: &Span, word: SpanWord, reason: &'static str) {
+        let violation = self.violation_in(check, span).with_reason(reason);
         let violation = violation.with_number("state", word.state_bits().into());
         let violation = violation.with_number("generation", word.generation().into());
         self.hooks
             .report(violation.with_number("cycle of the sweep", self.turn.cycle().into()));
-        self.withdraw(class, span, moment);
     }
 }

@@ -25,6 +25,7 @@ use crate::page_heap::PageHeap;
 use crate::quarantine::Gauge;
 use crate::size_class::GRANULE_BYTES;
 use crate::span::Span;
+use crate::span_state::Terms;
 use crate::spans::SpanTable;
 use crate::suspects::Suspects;
 use crate::table::StateTable;
@@ -53,6 +54,10 @@ pub(crate) struct Ground {
     pub(crate) pages_cut: AtomicU32,
     /// Pages of the longest shared span. Fixed at birth.
     pub(crate) span_pages_max: u32,
+    /// A record was written anew since a cycle began to mark. Set by `vouch`.
+    pub(crate) is_mended: AtomicBool,
+    /// Freed slots get the pattern of `slot-dirty`. Fixed at birth.
+    pub(crate) poisons_slots: bool,
 }
 
 /// What a ground is made of; the rest begins empty.
@@ -66,6 +71,7 @@ pub(crate) struct GroundParts {
     pub(crate) quarantine_limit_bytes: usize,
     pub(crate) release_chunks_per_cycle: u32,
     pub(crate) span_pages_max: u32,
+    pub(crate) poisons_slots: bool,
 }
 
 /// The cycle whose sweep is going on or was the last, and its colour.
@@ -150,6 +156,8 @@ impl Ground {
             is_release_due: AtomicBool::new(false),
             pages_cut: AtomicU32::new(0),
             span_pages_max: parts.span_pages_max,
+            is_mended: AtomicBool::new(false),
+            poisons_slots: parts.poisons_slots,
         }
     }
 
@@ -175,6 +183,22 @@ impl Ground {
         self.states
             .bytes_of(span.base(self.base()), bytes)
             .unwrap_or_default()
+    }
+
+    /// What is asked of a span that is claimed or leased now.
+    pub(crate) fn terms(&self) -> Terms {
+        let terms = Terms {
+            generation: self.turn.cycle(),
+            looks_at_generations: true,
+            looks_at_seals: true,
+        };
+        #[cfg(feature = "fault-inject")]
+        let terms = Terms {
+            looks_at_generations: !self.hooks.is_blind(Check::SweepGeneration),
+            looks_at_seals: !self.hooks.is_blind(Check::SpanSeal),
+            ..terms
+        };
+        terms
     }
 
     // ---- Words for reports ----

@@ -136,6 +136,8 @@ pub struct Usage {
     pub bytes_allocated_total: u64,
     /// Bytes of slots ever freed by a sweep.
     pub bytes_freed_total: u64,
+    /// Objects ever freed by a sweep.
+    pub objects_freed_total: u64,
 }
 
 /// The running books. Each method names the event it books.
@@ -148,6 +150,7 @@ pub(crate) struct Books {
     spans: AtomicI64,
     bytes_allocated_total: AtomicU64,
     bytes_freed_total: AtomicU64,
+    objects_freed_total: AtomicU64,
     /// Objects of each span in `objects`, by first page, as the bits of an `i32`: a sweep beside a lease may book dead
     /// objects before the lessee has booked their birth.
     shares: Table<AtomicU32>,
@@ -169,6 +172,7 @@ impl Books {
             spans: AtomicI64::new(0),
             bytes_allocated_total: AtomicU64::new(0),
             bytes_freed_total: AtomicU64::new(0),
+            objects_freed_total: AtomicU64::new(0),
             shares: Table::new(pages)?,
         })
     }
@@ -214,6 +218,8 @@ impl Books {
         self.add_objects(span, -slots.cast_signed());
         let bytes = u64::from(slots) * span.slot_bytes() as u64;
         self.bytes_freed_total.fetch_add(bytes, Ordering::Relaxed);
+        self.objects_freed_total
+            .fetch_add(slots.into(), Ordering::Relaxed);
     }
 
     /// A slot was withdrawn that the books know no object in.
@@ -232,6 +238,23 @@ impl Books {
         self.add_objects(span, -(self.share(span) as i32));
         let bytes_before = i64::from(span.slots_quarantined()) * span.slot_bytes() as i64;
         add(&self.bytes_quarantined, span.bytes() as i64 - bytes_before);
+    }
+
+    /// A span came back from quarantine, with the objects in its count. Slots withdrawn one by one still are.
+    pub(crate) fn span_readmitted(&self, span: &Span) {
+        let bytes_withdrawn = i64::from(span.slots_quarantined()) * span.slot_bytes() as i64;
+        add(
+            &self.bytes_quarantined,
+            bytes_withdrawn - span.bytes() as i64,
+        );
+        self.add_objects(span, span.alloc_count().cast_signed());
+    }
+
+    /// So many slots came back from quarantine, and so many of these with an object.
+    pub(crate) fn slots_readmitted(&self, span: &Span, objects: u32, slots: u32) {
+        let bytes = i64::from(slots) * span.slot_bytes() as i64;
+        add(&self.bytes_quarantined, -bytes);
+        self.add_objects(span, objects.cast_signed());
     }
 
     pub(crate) fn totals(&self) -> BookTotals {
@@ -258,6 +281,10 @@ impl Books {
 
     pub(crate) fn bytes_allocated_total(&self) -> u64 {
         self.bytes_allocated_total.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn objects_freed_total(&self) -> u64 {
+        self.objects_freed_total.load(Ordering::Relaxed)
     }
 
     pub(crate) fn bytes_freed_total(&self) -> u64 {

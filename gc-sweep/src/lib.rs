@@ -17,9 +17,9 @@
 //! | [`os`] | address space and memory |
 //! | [`table`] | side tables without locks; the state byte of every granule |
 //! | [`page_heap`] | which pages are free |
-//! | `span_state`, `link`, `span_word`, `span` | the record of a span, and every change of its state |
+//! | `span_state`, `link`, `span_word`, `seal`, `span` | the record of a span, and every change of its state |
 //! | `spans` | from an address to its span |
-//! | `lists`, `class` | the classes, and the lists that their spans stand in |
+//! | `list`, `lists`, `class` | the classes, and the lists that their spans stand in |
 //! | `words`, `scan` | walks over the state bytes of a span |
 //! | `search` | the search for free slots among them |
 //! | `cache` | the allocation fast path: a run of free slots |
@@ -27,11 +27,14 @@
 //! | `suspects` | marks that a stricter check would have refused |
 //! | `ledger`, `quarantine` | the accounts, and how much is withdrawn |
 //! | `ground` | what all verbs below stand on |
+//! | `vouch` | whether the record of a span may be trusted, and its repair |
 //! | `contain` | what follows a failed check |
+//! | `dirt` | writes into free slots |
 //! | `supply` | pages become spans, and empty spans pages |
 //! | `audit` | the counts of a span against its state bytes |
 //! | `sweep` | which objects of a span died |
 //! | `refill` | the allocation slow path |
+//! | `readmit` | the way back from quarantine |
 //! | `walk` | lookups and recounts |
 //! | `fault` | ways to break a space on purpose |
 //! | `space` | all of the above: the face that `gc-core` sees |
@@ -69,9 +72,13 @@ mod link;
 
 mod span_word;
 
+mod seal;
+
 mod span;
 
 mod spans;
+
+mod list;
 
 mod lists;
 
@@ -95,7 +102,11 @@ mod quarantine;
 
 mod ground;
 
+mod vouch;
+
 mod contain;
+
+mod dirt;
 
 mod supply;
 
@@ -104,6 +115,8 @@ mod audit;
 mod sweep;
 
 mod refill;
+
+mod readmit;
 
 mod walk;
 
@@ -121,6 +134,7 @@ pub use crate::found::{Found, Place};
 pub use crate::ledger::{BookTotals, Ledger, Usage};
 pub use crate::os::{ForkMark, Reservation};
 pub use crate::page_heap::{PageHeap, PageHeapConfig, PageUsage, Released};
+pub use crate::readmit::QuarantineReleased;
 pub use crate::size_class::{
     ALIGN_BYTES_MAX, CHUNK_BYTES, CHUNK_PAGES, GRANULE_BYTES, PAGE_BYTES, SizeClass,
 };

@@ -3,6 +3,8 @@
 //! Part of a span's record; written by `lists` alone, under the lock of the class. Relaxed throughout: the lock
 //! carries the order.
 //!
+//! Neighbours and place are two parts, so that a record has no gap between its fields.
+//!
 //! Invariant: zero means in no list, so that a fresh record is in none.
 //!
 //! Deliberately absent: the lists.
@@ -27,23 +29,29 @@ pub(crate) enum Listed {
     Quarantined = 5,
 }
 
-/// The links of one record.
+impl Listed {
+    /// Those that name a list.
+    pub(crate) const LISTS: [Listed; 5] = [
+        Listed::Partial,
+        Listed::Full,
+        Listed::Unswept,
+        Listed::Leased,
+        Listed::Quarantined,
+    ];
+}
+
+/// Which list one record is in.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Link {
-    /// Neighbours in the list, as first page + 1; 0 is none.
-    next: AtomicU32,
-    previous: AtomicU32,
+pub(crate) struct Standing {
     listed: AtomicU8,
     /// Epoch of the class when the span was put into its list.
     epoch: AtomicU8,
 }
 
-impl Link {
+impl Standing {
     pub(crate) fn reset(&self) {
-        self.set_next(None);
-        self.set_previous(None);
-        self.set_listed(Listed::Nowhere, 0);
+        self.set(Listed::Nowhere, 0);
     }
 
     pub(crate) fn listed(&self) -> Listed {
@@ -61,9 +69,30 @@ impl Link {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_listed(&self, listed: Listed, epoch: u8) {
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn fault_set(&self, listed: u8) {
+        self.listed.store(listed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, listed: Listed, epoch: u8) {
         self.listed.store(listed as u8, Ordering::Relaxed);
         self.epoch.store(epoch, Ordering::Relaxed);
+    }
+}
+
+/// The neighbours of one record in its list.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Link {
+    /// As first page + 1; 0 is none.
+    next: AtomicU32,
+    previous: AtomicU32,
+}
+
+impl Link {
+    pub(crate) fn reset(&self) {
+        self.set_next(None);
+        self.set_previous(None);
     }
 
     pub(crate) fn next(&self) -> Option<u32> {

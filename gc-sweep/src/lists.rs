@@ -17,80 +17,25 @@
 //!
 //! Deliberately absent: locks, state bytes, counts of objects.
 
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+
 use crate::link::Listed;
+use crate::list::List;
 use crate::span::Span;
-use crate::span_state::{Claim, ClaimKind, Refusal};
+use crate::span_state::{Claim, ClaimKind, Refusal, SpanState, SpanWord, Terms};
 use crate::spans::SpanTable;
 
-/// A queue of spans, linked through their records.
-#[derive(Debug, Default)]
-struct List {
-    first: Option<u32>,
-    last: Option<u32>,
-    spans: u32,
-}
-
-impl List {
-    fn push_back(&mut self, table: &SpanTable, span: &Span) {
-        let page = span.first_page();
-        span.link().set_previous(self.last);
-        span.link().set_next(None);
-        match self.last.and_then(|last| table.record(last)) {
-            Some(last) => last.link().set_next(Some(page)),
-            None => self.first = Some(page),
-        }
-        self.last = Some(page);
-        self.spans += 1;
-    }
-
-    fn push_front(&mut self, table: &SpanTable, span: &Span) {
-        let mut rest = std::mem::take(self);
-        self.push_back(table, span);
-        self.append(table, &mut rest);
-    }
-
-    fn remove(&mut self, table: &SpanTable, span: &Span) {
-        let (previous, next) = (span.link().previous(), span.link().next());
-        match previous.and_then(|page| table.record(page)) {
-            Some(previous) => previous.link().set_next(next),
-            None => self.first = next,
-        }
-        match next.and_then(|page| table.record(page)) {
-            Some(next) => next.link().set_previous(previous),
-            None => self.last = previous,
-        }
-        span.link().set_next(None);
-        span.link().set_previous(None);
-        self.spans = self.spans.saturating_sub(1);
-    }
-
-    fn pop_front<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
-        let span = table.record(self.first?)?;
-        self.remove(table, span);
-        Some(span)
-    }
-
-    /// Moves all spans of `other` to the end, in constant time.
-    fn append(&mut self, table: &SpanTable, other: &mut List) {
-        let Some(joint) = other.first.and_then(|page| table.record(page)) else {
-            return;
-        };
-        match self.last.and_then(|page| table.record(page)) {
-            Some(last) => {
-                last.link().set_next(other.first);
-                joint.link().set_previous(self.last);
-            }
-            None => self.first = other.first,
-        }
-        self.last = other.last;
-        self.spans += other.spans;
-        *other = List::default();
-    }
-}
+pub(crate) use self::damage::Damage;
 
 /// The spans of one class.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lists {
+    /// Number of the class. Fixed at birth.
+    class: u32,
+    /// Where damage is told, once nothing is locked.
+    damages: Arc<ArrayQueue<Damage>>,
     partial: List,
     full: List,
     unswept: List,
@@ -100,11 +45,32 @@ pub(crate) struct Lists {
     epoch: u8,
     /// Cycle of the last flip. A span cut since then counts as swept in it.
     generation: u32,
+    /// Cycle of the flip before that: the generation of what the last flip made due.
+    generation_due: u32,
+    /// The oldest generation among what is due. Older than the above once a flip came before everything was swept.
+    generation_due_min: u32,
     /// Spans of the class, wherever they are. The length of the next one follows from it.
     spans: u32,
 }
 
 impl Lists {
+    pub(crate) fn new(class: u32, damages: Arc<ArrayQueue<Damage>>) -> Lists {
+        Lists {
+            class,
+            damages,
+            partial: List::default(),
+            full: List::default(),
+            unswept: List::default(),
+            leased: List::default(),
+            quarantined: List::default(),
+            epoch: 0,
+            generation: 0,
+            generation_due: 0,
+            generation_due_min: 0,
+            spans: 0,
+        }
+    }
+
     fn list(&mut self, listed: Listed) -> Option<&mut List> {
         match listed {
             Listed::Nowhere => None,
@@ -118,7 +84,7 @@ impl Lists {
 
     /// The list a span stands in, whether it is due there or not.
     pub(crate) fn standing(&self, span: &Span) -> Listed {
-        match span.link().listed() {
+        match span.listing().listed() {
             Listed::Partial | Listed::Full if self.is_due(span) => Listed::Unswept,
             listed => listed,
         }
@@ -126,7 +92,7 @@ impl Lists {
 
     /// The span is not swept for the last flip, nor taken to be.
     pub(crate) fn is_due(&self, span: &Span) -> bool {
-        span.link().epoch() != self.epoch
+        span.listing().epoch() != self.epoch
     }
 
     /// Puts a span, which is in no list, at the end of one. If a flip came while it was on its way, it is put where it is
@@ -135,7 +101,7 @@ impl Lists {
         if self.is_due(span) {
             return self.put_due(table, span, listed);
         }
-        span.link().set_listed(listed, self.epoch);
+        span.listing().set(listed, self.epoch);
         if let Some(list) = self.list(listed) {
             list.push_back(table, span);
         }
@@ -146,7 +112,7 @@ impl Lists {
             Listed::Nowhere => {}
             Listed::Partial | Listed::Full | Listed::Unswept => self.put_unswept(table, span),
             Listed::Leased | Listed::Quarantined => {
-                span.link().set_listed(listed, self.epoch.wrapping_sub(1));
+                span.listing().set(listed, self.epoch.wrapping_sub(1));
                 if let Some(list) = self.list(listed) {
                     list.push_front(table, span);
                 }
@@ -156,8 +122,8 @@ impl Lists {
 
     /// Puts a span, which is in no list, among the unswept ones.
     pub(crate) fn put_unswept(&mut self, table: &SpanTable, span: &Span) {
-        span.link()
-            .set_listed(Listed::Unswept, self.epoch.wrapping_sub(1));
+        span.listing()
+            .set(Listed::Unswept, self.epoch.wrapping_sub(1));
         self.unswept.push_back(table, span);
     }
 
@@ -166,41 +132,70 @@ impl Lists {
     pub(crate) fn remove(&mut self, table: &SpanTable, span: &Span) -> bool {
         let standing = self.standing(span);
         let was_due = self.is_due(span);
-        let Some(list) = self.list(standing) else {
+        if standing == Listed::Nowhere {
             return false;
-        };
-        list.remove(table, span);
-        span.link().set_listed(Listed::Nowhere, self.epoch);
+        }
+        self.make_sure(table, standing, table.page_of(span));
+        if let Some(list) = self.list(standing) {
+            list.remove(table, span);
+        }
+        span.listing().set(Listed::Nowhere, self.epoch);
         was_due
+    }
+
+    /// The first span of a list, whose links and whose place fit.
+    fn first<'a>(&mut self, table: &'a SpanTable, listed: Listed) -> Option<&'a Span> {
+        let page = self.list(listed)?.first?;
+        if !self.make_sure(table, listed, page) {
+            return table.record(self.list(listed)?.first?);
+        }
+        table.record(page)
     }
 
     /// Takes the first swept span with free slots.
     pub(crate) fn take_partial<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
-        let span = self.partial.pop_front(table)?;
-        span.link().set_listed(Listed::Nowhere, self.epoch);
+        let span = self.first(table, Listed::Partial)?;
+        self.partial.remove(table, span);
+        span.listing().set(Listed::Nowhere, self.epoch);
         Some(span)
     }
 
-    /// Takes the first unswept span that is neither leased nor quarantined.
-    pub(crate) fn take_unswept<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
-        let span = self.unswept.pop_front(table)?;
-        span.link().set_listed(Listed::Nowhere, self.epoch);
-        Some(span)
+    /// Claims the first unswept span that is neither leased nor quarantined, and takes it out of its list. One that is not
+    /// sealed stays.
+    pub(crate) fn claim_unswept<'a>(
+        &mut self,
+        table: &'a SpanTable,
+        terms: Terms,
+    ) -> Option<(&'a Span, Result<Claim, Refusal>)> {
+        let span = self.first(table, Listed::Unswept)?;
+        if terms.looks_at_seals && !table.is_sealed(span) {
+            return Some((span, Err(Refusal::Unsealed)));
+        }
+        self.unswept.remove(table, span);
+        span.listing().set(Listed::Nowhere, self.epoch);
+        Some((span, self.claim(span, terms)))
     }
 
-    /// The next span to sweep. A leased or quarantined one stays in its list, at its end.
-    pub(crate) fn next_due<'a>(&mut self, table: &'a SpanTable) -> Option<&'a Span> {
-        if let Some(span) = self.take_unswept(table) {
-            return Some(span);
+    /// Claims the next span to sweep. A leased or quarantined one stays in its list, at its end; one that is not sealed
+    /// stays where it is.
+    pub(crate) fn claim_due<'a>(
+        &mut self,
+        table: &'a SpanTable,
+        terms: Terms,
+    ) -> Option<(&'a Span, Result<Claim, Refusal>)> {
+        if let Some(claimed) = self.claim_unswept(table, terms) {
+            return Some(claimed);
         }
         for listed in [Listed::Leased, Listed::Quarantined] {
-            let first = self.list(listed).and_then(|list| list.first);
-            if let Some(span) = first.and_then(|page| table.record(page))
+            if let Some(span) = self.first(table, listed)
                 && self.is_due(span)
             {
+                if terms.looks_at_seals && !table.is_sealed(span) {
+                    return Some((span, Err(Refusal::Unsealed)));
+                }
                 self.remove(table, span);
                 self.put(table, span, listed);
-                return Some(span);
+                return Some((span, self.claim(span, terms)));
             }
         }
         None
@@ -208,14 +203,18 @@ impl Lists {
 
     /// Claims a span that was just taken from the unswept ones, or that stands where it is swept in place. Its word
     /// must say what its place says.
-    pub(crate) fn claim(&self, span: &Span, generation: u32) -> Result<Claim, Refusal> {
+    fn claim(&self, span: &Span, terms: Terms) -> Result<Claim, Refusal> {
         let word = span.word();
         let kind = match self.standing(span) {
             Listed::Leased => ClaimKind::Leased,
             Listed::Quarantined => ClaimKind::Quarantined,
             _ => ClaimKind::Whole,
         };
-        let claim = span.claim(generation)?;
+        let may_be_due = word.generation() == terms.generation || self.was_due(word.generation());
+        if terms.looks_at_generations && can_be_claimed(word) && !may_be_due {
+            return Err(Refusal::OutOfStep(word));
+        }
+        let claim = span.claim(terms.generation)?;
         if claim.kind() == kind {
             Ok(claim)
         } else {
@@ -223,9 +222,63 @@ impl Lists {
         }
     }
 
-    /// Makes every span due, also those on their way between lists, and returns how many there are.
-    pub(crate) fn flip(&mut self, table: &SpanTable, generation: u32) -> usize {
+    /// Leases a swept span that is in the caller's hand.
+    pub(crate) fn lease(
+        &mut self,
+        table: &SpanTable,
+        span: &Span,
+        terms: Terms,
+    ) -> Result<(), Refusal> {
+        let word = span.word();
+        let is_swept = word.state() == Some(SpanState::Swept);
+        if terms.looks_at_generations && is_swept && !self.is_in_step(span) {
+            return Err(Refusal::OutOfStep(word));
+        }
+        span.lease().map_err(Refusal::BadState)?;
+        self.put(table, span, Listed::Leased);
+        Ok(())
+    }
+
+    /// The generation of a span that nobody is sweeping is the one that its place asks for.
+    pub(crate) fn is_in_step(&self, span: &Span) -> bool {
+        if self.is_due(span) {
+            self.was_due(span.generation())
+        } else {
+            span.generation() == self.generation
+        }
+    }
+
+    /// A span of this generation was made due by the last flips.
+    fn was_due(&self, generation: u32) -> bool {
+        let span = self.generation_due.wrapping_sub(self.generation_due_min);
+        generation.wrapping_sub(self.generation_due_min) <= span
+    }
+
+    /// The span at this page stands in one of the lists.
+    pub(crate) fn holds(&self, table: &SpanTable, page: u32) -> bool {
+        let lists = [
+            &self.partial,
+            &self.full,
+            &self.unswept,
+            &self.leased,
+            &self.quarantined,
+        ];
+        lists.into_iter().any(|list| list.holds(table, page))
+    }
+
+    /// Makes every span due, also those on their way between lists, and returns how many there are. Unless all were swept
+    /// for the flip before, some are due twice over.
+    pub(crate) fn flip(
+        &mut self,
+        table: &SpanTable,
+        generation: u32,
+        were_all_swept: bool,
+    ) -> usize {
         self.epoch = self.epoch.wrapping_add(1);
+        self.generation_due = self.generation;
+        if were_all_swept {
+            self.generation_due_min = self.generation;
+        }
         self.generation = generation;
         self.unswept.append(table, &mut self.partial);
         self.unswept.append(table, &mut self.full);
@@ -239,16 +292,21 @@ impl Lists {
 
     /// A generation for the word of a span that says whether it is due, as its place does.
     pub(crate) fn generation_of(&self, span: &Span) -> u32 {
-        self.generation.wrapping_sub(self.is_due(span).into())
+        if self.is_due(span) {
+            self.generation_due
+        } else {
+            self.generation
+        }
     }
 
     pub(crate) fn spans(&self) -> u32 {
         self.spans
     }
 
-    /// Takes a new span in. It is on its way to a list, and not due.
+    /// Takes a new span in. It is on its way to a list, and not due, though a flip may have come since it was cut.
     pub(crate) fn add_span(&mut self, span: &Span) {
-        span.link().set_listed(Listed::Nowhere, self.epoch);
+        span.begin(self.generation);
+        span.listing().set(Listed::Nowhere, self.epoch);
         self.spans += 1;
     }
 
@@ -257,6 +315,17 @@ impl Lists {
         self.spans = self.spans.saturating_sub(1);
     }
 }
+
+/// A sweeper may claim a span in the state that this word names.
+fn can_be_claimed(word: SpanWord) -> bool {
+    matches!(
+        word.state(),
+        Some(SpanState::Swept | SpanState::Leased | SpanState::Quarantined)
+    )
+}
+
+/// What follows when links or places do not fit.
+mod damage;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! Owns `Reservation`, the one contiguous piece of address space in which all objects lie, and `Mapped`, the zeroed
 //! mappings of the side tables. A space makes both at its birth and drops them at its end; the page heap's commit and
 //! release callbacks come here in between, from whichever thread holds the page heap. `fork` below has the mark that
-//! tells a process from its children.
+//! tells a process from its children; `pattern` writes into free slots and reads them.
 //!
 //! ```text
 //! mapping          base (2 MiB aligned)                                  base + bytes
@@ -28,6 +28,8 @@
 pub mod fault;
 
 mod fork;
+
+mod pattern;
 
 use std::ffi::c_void;
 use std::fmt;
@@ -90,7 +92,8 @@ impl Reservation {
             committed_end: AtomicUsize::new(0),
             huge_refusals: AtomicU64::new(0),
         };
-        strike(OsCall::Protect)?;
+        #[cfg(feature = "fault-inject")]
+        fault::strike(OsCall::Protect)?;
         // SAFETY: the range is exactly the fresh mapping, which nothing refers to yet.
         let closed = unsafe {
             rustix::mm::mprotect(
@@ -134,7 +137,8 @@ impl Reservation {
     /// since. Both ends are multiples of the page.
     pub fn commit(&self, range: Range<usize>) -> Result<(), OsError> {
         let (start, bytes) = self.part(OsCall::Commit, &range)?;
-        strike(OsCall::Commit)?;
+        #[cfg(feature = "fault-inject")]
+        fault::strike(OsCall::Commit)?;
         let access = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: `part` has checked that the range lies inside this mapping; giving access takes nothing from anyone.
         let opened = unsafe { rustix::mm::mprotect(start, bytes, access) };
@@ -147,7 +151,8 @@ impl Reservation {
     }
 
     fn advise_huge(&self, start: *mut c_void, bytes: usize) -> Result<(), OsError> {
-        strike(OsCall::AdviseHuge)?;
+        #[cfg(feature = "fault-inject")]
+        fault::strike(OsCall::AdviseHuge)?;
         // SAFETY: the caller got the range from `part`, so it lies inside this mapping; the advice changes no content.
         let advised = unsafe { rustix::mm::madvise(start, bytes, Advice::LinuxHugepage) };
         checked(OsCall::AdviseHuge, advised)
@@ -157,7 +162,8 @@ impl Reservation {
     /// are multiples of the page.
     pub fn release(&self, range: Range<usize>) -> Result<(), OsError> {
         let (start, bytes) = self.part(OsCall::Release, &range)?;
-        strike(OsCall::Release)?;
+        #[cfg(feature = "fault-inject")]
+        fault::strike(OsCall::Release)?;
         // SAFETY: `part` has checked that the range lies inside this mapping, whose bytes are reached by raw pointers
         // alone; whoever dereferences one there answers for the slot being in use, and pages in use are not released.
         let released = unsafe { rustix::mm::madvise(start, bytes, Advice::LinuxDontNeed) };
@@ -234,7 +240,8 @@ impl fmt::Debug for Mapped {
 }
 
 fn map_zeroed(call: OsCall, bytes: usize) -> Result<MmapRaw, OsError> {
-    strike(call)?;
+    #[cfg(feature = "fault-inject")]
+    fault::strike(call)?;
     let mapped = MmapOptions::new().len(bytes).no_reserve_swap().map_anon();
     match mapped {
         Ok(mapping) => Ok(MmapRaw::from(mapping)),
@@ -259,17 +266,6 @@ fn checked(call: OsCall, result: Result<(), Errno>) -> Result<(), OsError> {
         call,
         errno: errno.raw_os_error(),
     })
-}
-
-#[cfg(feature = "fault-inject")]
-fn strike(call: OsCall) -> Result<(), OsError> {
-    fault::strike(call)
-}
-
-#[cfg(not(feature = "fault-inject"))]
-#[inline]
-fn strike(_call: OsCall) -> Result<(), OsError> {
-    Ok(())
 }
 
 #[cfg(softfail_asan)]

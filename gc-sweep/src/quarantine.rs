@@ -7,8 +7,9 @@
 //! Invariant: between two times at the limit or below, exactly one caller is told of a crossing, namely the first that
 //! finds the total above it.
 //!
-//! Deliberately absent: a way back. Withdrawn memory stays readable and is never handed out again; a process with too
-//! much of it should be drained and replaced, which is what the crossing is reported for.
+//! Deliberately absent: a way back of its own accord. Withdrawn memory stays readable and is not handed out again unless an
+//! operator says so (`readmit`); a process with too much of it should be drained and replaced, which is what the crossing
+//! is reported for.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -50,6 +51,14 @@ impl Gauge {
 
     pub(crate) fn add_slot(&self) {
         self.slots.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_span(&self) {
+        self.spans.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_slots(&self, slots: u64) {
+        self.slots.fetch_sub(slots, Ordering::Relaxed);
     }
 
     pub(crate) fn spans(&self) -> u64 {

@@ -20,12 +20,14 @@ use crate::cache::{Lease, Run};
 use crate::class::{Class, ClassId};
 use crate::contain::Moment;
 use crate::error::AllocError;
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
 use crate::ground::Ground;
 use crate::link::Listed;
 use crate::search::{self, Passed};
-use crate::size_class::GRANULE_BYTES;
+use crate::size_class::{GRANULE_BYTES, PAGE_BYTES};
 use crate::span::Span;
-use crate::span_state::{Claim, Ended, SpanState};
+use crate::span_state::{Claim, Ended, Refusal, SpanState};
 use crate::supply::has_room;
 use crate::sweep::{NothingToReap, Rests, SweepMode};
 use crate::table::FreshSlot;
@@ -50,9 +52,11 @@ impl Ground {
         let class = self.class(id)?;
         loop {
             self.retire(run);
-            let span = self.lease_any(&class)?;
+            let leased = self.lease_any(&class);
+            self.report_damages();
+            let span = leased?;
             run.begin(
-                self.lease_of(span),
+                self.lease_of(&class, span),
                 span.base(self.base()),
                 span.slots() as usize,
                 span.slot_bytes(),
@@ -69,10 +73,11 @@ impl Ground {
             .ok_or(AllocError::UnknownClass { class: id.number() })
     }
 
-    fn lease_of(&self, span: &Span) -> Lease {
+    fn lease_of(&self, class: &Class, span: &Span) -> Lease {
         let generation = span.generation();
         Lease {
-            span: span.first_page(),
+            span: self.spans.page_of(span),
+            class: class.id().number(),
             objects: span.handed_out(),
             passed: Passed::default(),
             generation,
@@ -90,8 +95,17 @@ impl Ground {
             return false;
         }
         let states = self.states.bytes_of(start, bytes).unwrap_or_default();
-        let (found, passed) = search::next_free(states, step / GRANULE_BYTES);
-        run.open(found, passed)
+        let (mut found, mut passed) = search::next_free(states, step / GRANULE_BYTES);
+        // Each time fewer slots are free, so that this ends.
+        while self.looks_for_dirt() && self.withdraws_dirty(span, start, states, found) {
+            (found, passed) = search::next_free(states, step / GRANULE_BYTES);
+        }
+        let has_more = run.open(found, passed);
+        #[cfg(feature = "fault-inject")]
+        if has_more && self.hooks.strikes(Site::RunCursorMoved) {
+            run.fault_skip();
+        }
+        has_more
     }
 
     /// A span of the class with room, leased.
@@ -117,7 +131,8 @@ impl Ground {
         }
         loop {
             let span = class.lists().take_partial(&self.spans)?;
-            if self.audit_for_lease(span).is_ok() {
+            self.vouch_as(span, class);
+            if !span.is_withdrawal_due() && self.audit_for_lease(span).is_ok() {
                 if self.lease(class, span) {
                     return Some(span);
                 }
@@ -129,13 +144,13 @@ impl Ground {
 
     fn lease_unswept(&self, class: &Class) -> Option<&Span> {
         for _ in 0..SWEEPS_PER_REFILL_MAX {
-            let (span, claim) = {
-                let mut lists = class.lists();
-                let span = lists.take_unswept(&self.spans)?;
-                (span, lists.claim(span, self.turn.cycle()))
-            };
+            let (span, claim) = class.lists().claim_unswept(&self.spans, self.terms())?;
             let is_leased = match claim {
                 Ok(claim) => self.sweep_and_lease(class, span, claim),
+                Err(Refusal::Unsealed) => {
+                    self.mend(span, Some(class));
+                    continue;
+                }
                 Err(refusal) => {
                     self.refuse(class, span, refusal);
                     false
@@ -172,16 +187,9 @@ impl Ground {
 
     /// Leases a swept span in the caller's hand. False when its state does not allow it; it is withdrawn then.
     fn lease(&self, class: &Class, span: &Span) -> bool {
-        let leased = {
-            let mut lists = class.lists();
-            let leased = span.lease();
-            if leased.is_ok() {
-                lists.put(&self.spans, span, Listed::Leased);
-            }
-            leased
-        };
-        if let Err(word) = leased {
-            self.contain_bad_state(class, span, word, Moment::Outside);
+        let leased = class.lists().lease(&self.spans, span, self.terms());
+        if let Err(refusal) = leased {
+            self.contain_refusal(class, span, refusal, Moment::Outside);
         }
         leased.is_ok()
     }
@@ -206,13 +214,18 @@ impl Ground {
 
     /// Books the slots taken since the last sync.
     pub(crate) fn sync(&self, run: &Run) {
-        let Some(span) = run.lease().and_then(|lease| self.spans.record(lease.span)) else {
+        let Some(lease) = run.lease() else {
             return;
         };
-        let (slots, frontier) = run.count(span.base(self.base()));
+        let Some(span) = self.spans.record(lease.span) else {
+            return;
+        };
+        let base = self.base() + lease.span as usize * PAGE_BYTES;
+        let (slots, frontier) = run.count(base);
         if slots == 0 {
             return;
         }
+        self.vouch_leased(span, lease.class);
         span.add_handed_out(slots, frontier);
         // Slots of a span that was withdrawn meanwhile are booked as quarantined already.
         if span.state() != Some(SpanState::Quarantined) {
@@ -229,22 +242,31 @@ impl Ground {
         let Some(span) = self.spans.record(lease.span) else {
             return;
         };
-        let Some(class) = self.classes.of(span) else {
+        let Some(class) = self.classes.numbered(lease.class) else {
             return;
         };
-        let (was_due, ended) = {
+        self.vouch_leased(span, lease.class);
+        let looks = self.terms().looks_at_generations;
+        let (was_due, is_in_step, ended) = {
             let mut lists = class.lists();
             if lists.standing(span) != Listed::Leased {
                 return;
             }
-            (lists.remove(&self.spans, span), span.retire())
+            let is_in_step = !looks || lists.is_in_step(span);
+            let was_due = lists.remove(&self.spans, span);
+            (was_due, is_in_step, span.retire())
         };
+        self.report_damages();
         let moment = if was_due {
             Moment::InSweep
         } else {
             Moment::Outside
         };
         match ended {
+            Ended::Swept if !is_in_step => {
+                let refusal = Refusal::OutOfStep(span.word());
+                self.contain_refusal(&class, span, refusal, moment);
+            }
             Ended::Swept if span.is_withdrawal_due() || !self.lease_was_kept(span, &lease) => {
                 self.withdraw(&class, span, moment);
             }

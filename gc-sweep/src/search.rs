@@ -54,6 +54,20 @@ pub(crate) enum FreeSlots {
     Window { first: usize, free: u64 },
 }
 
+impl FreeSlots {
+    /// The first granule of each of these slots, which have so many granules.
+    pub(crate) fn starts(self, granules: usize) -> impl Iterator<Item = usize> {
+        let (first, end, free) = match self {
+            FreeSlots::None => (0, 0, 0),
+            FreeSlots::Run { first, granules } => (first, first + granules, u64::MAX),
+            FreeSlots::Window { first, free } => (first, first + WINDOW_GRANULES, free),
+        };
+        // Bits stand for the granules of a window; a run has no gaps.
+        let is_free = move |at: &usize| free >> ((at - first) % WINDOW_GRANULES) & 1 == 1;
+        (first..end).step_by(granules.max(1)).filter(is_free)
+    }
+}
+
 /// Looks for the first free slots among slots of `granules` bytes each. The bytes are those of whole slots.
 pub(crate) fn next_free(bytes: &[AtomicU8], granules: usize) -> (FreeSlots, Passed) {
     point();
@@ -189,6 +203,8 @@ mod tests {
                 let (free, by) = next_free(bytes.get(seen..).unwrap_or_default(), granules);
                 passed.objects += by.objects;
                 passed.withdrawn += by.withdrawn;
+                let starts: Vec<usize> = free.starts(granules).map(|at| seen + at).collect();
+                let found_before = found.len();
                 match free {
                     FreeSlots::None => break,
                     FreeSlots::Run { first, granules: run } => {
@@ -207,6 +223,7 @@ mod tests {
                         seen += first + WINDOW_GRANULES;
                     }
                 }
+                prop_assert_eq!(&found[found_before..], starts);
             }
             let state = |slot: usize| StateByte::from_bits(slots[slot]);
             let expected: Vec<usize> = (0..slots.len()).filter(|slot| state(*slot).is_free()).map(|slot| slot * granules).collect();

@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use gc_hooks::{Check, Hooks, Phase};
+use gc_hooks::{Check, Checks, Hooks, Phase};
 
 use crate::cache::Run;
 use crate::class::{ClassId, ClassSpec};
@@ -28,9 +28,10 @@ use crate::error::{AllocError, SpaceError};
 use crate::fault::Fault;
 use crate::found::Found;
 use crate::ground::{Ground, GroundParts};
-use crate::ledger::{Books, Ledger, Usage};
+use crate::ledger::{BookTotals, Books, Ledger, Usage};
 use crate::os::Reservation;
 use crate::page_heap::{PageHeap, PageHeapConfig, pages_for_bytes};
+use crate::readmit::QuarantineReleased;
 use crate::size_class::{CHUNK_BYTES, PAGE_BYTES};
 use crate::span::Span;
 use crate::spans::{PAGES_MAX, SpanTable};
@@ -56,6 +57,8 @@ pub struct SpaceConfig {
     pub chunks_kept_min: usize,
     /// Pages of the longest shared span; slots that need longer ones get them.
     pub span_pages_max: u32,
+    /// The checks to make. Of those that can be switched, `slot-dirty` is the space's own.
+    pub checks: Checks,
 }
 
 impl Default for SpaceConfig {
@@ -67,6 +70,7 @@ impl Default for SpaceConfig {
             release_chunks_per_cycle: 16,
             chunks_kept_min: 8,
             span_pages_max: u32::MAX,
+            checks: Checks::default(),
         }
     }
 }
@@ -118,6 +122,7 @@ impl Space {
             release_chunks_per_cycle: u32::try_from(config.release_chunks_per_cycle)
                 .unwrap_or(u32::MAX),
             span_pages_max: config.span_pages_max,
+            poisons_slots: config.checks.makes(Check::SlotDirty),
         });
         Ok(Space { ground })
     }
@@ -202,6 +207,22 @@ impl Space {
 
     // ---- The cycle ----
 
+    /// A cycle is about to mark.
+    pub fn begin_marking(&self) {
+        self.ground.forget_mended();
+    }
+
+    /// Looks at the record of every span, once a cycle, after marking and before the flip. True when one was found broken
+    /// since [`Space::begin_marking`]: marking may have gone by it and missed objects, so that nothing may be freed.
+    pub fn was_record_broken(&self) -> bool {
+        self.ground.vouch_all()
+    }
+
+    /// Looks at the record of the span at an address. True when it was broken, which was reported and mended.
+    pub fn mends_record_of(&self, address: usize) -> bool {
+        self.ground.mends_at(address)
+    }
+
     /// Begins the sweep of a cycle, in which objects of the colour `current` are alive and all others dead. Every span
     /// must be swept for the cycle before; one that is not is reported, and is swept in this cycle instead. Mutators may
     /// allocate and other threads may sweep meanwhile; from here on [`Space::is_swept`] says no until all is swept.
@@ -220,7 +241,9 @@ impl Space {
         self.ground.is_release_due.store(true, Ordering::Relaxed);
         // Before the lists: who finds a span due there sweeps it for this turn.
         self.ground.turn.set(cycle, current);
-        self.ground.classes.flip(&self.ground.spans, cycle);
+        self.ground
+            .classes
+            .flip(&self.ground.spans, cycle, due == 0);
     }
 
     /// Sweeps up to `spans_max` spans and says how many are left. When none is left, free memory is given back to the
@@ -265,6 +288,16 @@ impl Space {
         self.ground.withdraw_slot_at(address)
     }
 
+    /// Counts everything that is withdrawn once more and puts what is found right back to service: objects live until the
+    /// next cycle decides, other slots are free. For a driver that has stopped everyone else and retired every run; what is
+    /// leased is left alone.
+    ///
+    /// Nothing here knows whether the cause of a withdrawal is gone. A slot may come back that a stale pointer still leads
+    /// to: that is the caller's risk.
+    pub fn release_quarantine(&self) -> QuarantineReleased {
+        self.ground.release_quarantine()
+    }
+
     // ---- Walks, for a driver that has stopped everyone else ----
 
     /// Calls `visit` with address, span and state of each object, by address.
@@ -295,6 +328,16 @@ impl Space {
     /// Bytes of slots handed out since the space was made, as [`Space::usage`] has it: one load.
     pub fn bytes_allocated_total(&self) -> u64 {
         self.ground.books.bytes_allocated_total()
+    }
+
+    /// Bytes of slots freed by sweeps since the space was made, as [`Space::usage`] has it: one load.
+    pub fn bytes_freed_total(&self) -> u64 {
+        self.ground.books.bytes_freed_total()
+    }
+
+    /// The running totals as they stand, damaged or not.
+    pub fn books(&self) -> BookTotals {
+        self.ground.books.totals()
     }
 
     /// How the space stands, from its running books. Takes the lock of the page heap.

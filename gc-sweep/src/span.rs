@@ -11,7 +11,7 @@
 //!     +---------------+  +------------------- Claimed <-----------------+
 //!                     |        finish            ^
 //!                     +--------------------------+
-//!                               claim                any state -- withdraw --> Quarantined (for good)
+//!                               claim                any state -- withdraw --> Quarantined -- readmit --> Swept
 //! ```
 //!
 //! State and generation share one word. The generation is the cycle the span was last swept in, so a Swept, Leased or
@@ -23,28 +23,38 @@
 //! * `slots_quarantined` = withdrawn slots without an object;
 //! * `alloc_count + slots_quarantined <= slots`.
 //!
-//! Who writes what: the shape (first page to flags) is written by `cut` alone, while nobody can see the span; counts by
-//! the holder of the lease or of the claim; the links and the list by the holder of the class lock; the word by
-//! compare-exchange. Readers come from any thread: a record found through the page table is complete, since the entry
-//! there is stored with Release after the record.
+//! Who writes what: the shape (first page to class, and three flags) is written by `cut`, while nobody can see the span,
+//! and again, as it was, by whoever finds that it does not match its seal (`vouch`); counts by the holder of the lease or
+//! of the claim; the links and the list by the holder of the class lock; the word by compare-exchange. Readers come from
+//! any thread: the entry of the page table, through which a record is found, is stored with Release after the record.
 //!
 //! Deliberately absent: addresses (a record knows pages only, so its content does not depend on where the reservation
 //! lies), the state bytes, and judgement about violations.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "fault-inject")]
+mod fault;
+
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use crate::link::Link;
+use crate::link::{Link, Standing};
+use crate::seal::Sealed;
 use crate::size_class::{GRANULE_BYTES, PAGE_BYTES};
 use crate::span_state::{Claim, Cut, Ended, Refusal, SpanState, SpanWord};
 use crate::span_word::StateWord;
 use crate::table::ZeroValid;
 
+#[cfg(feature = "fault-inject")]
+pub use self::fault::RecordField;
+
 const POINTER_FREE: u8 = 1;
 const NEEDS_DROP: u8 = 2;
 const LARGE: u8 = 4;
+/// The flags that a cut fixes.
+const SHAPE_FLAGS: u8 = POINTER_FREE | NEEDS_DROP | LARGE;
 const WITHDRAWAL_DUE: u8 = 8;
 const YOUNG: u8 = 16;
+const MISCOUNTED: u8 = 32;
 
 /// A span of the heap, as anyone may read it. See the head of the file for its life.
 #[repr(C, align(64))]
@@ -65,7 +75,10 @@ pub struct Span {
     frontier: AtomicU32,
     slots_quarantined: AtomicU32,
     link: Link,
+    standing: Standing,
     flags: AtomicU8,
+    /// Of the fields that a cut fixes.
+    seal: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Span>() == 64, "a record is one cache line");
@@ -204,6 +217,10 @@ impl Span {
         &self.link
     }
 
+    pub(crate) fn listing(&self) -> &Standing {
+        &self.standing
+    }
+
     pub(crate) fn is_withdrawal_due(&self) -> bool {
         self.has(WITHDRAWAL_DUE)
     }
@@ -222,23 +239,20 @@ impl Span {
 
     /// Makes a Swept span of free pages. The caller enters it into the page table afterwards, which publishes it.
     pub(crate) fn cut(&self, cut: Cut, generation: u32) {
-        let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
-        let flags = flag(cut.is_pointer_free, POINTER_FREE)
-            | flag(cut.needs_drop, NEEDS_DROP)
-            | flag(cut.is_large, LARGE | YOUNG);
-        self.first_page.store(cut.first_page, Ordering::Relaxed);
-        self.pages.store(cut.pages, Ordering::Relaxed);
-        self.slot_granules
-            .store((cut.slot_bytes / GRANULE_BYTES) as u32, Ordering::Relaxed);
-        self.slots.store(cut.slots, Ordering::Relaxed);
-        self.type_index.store(cut.type_index, Ordering::Relaxed);
-        self.class.store(cut.class, Ordering::Relaxed);
+        self.flags
+            .store(YOUNG * u8::from(cut.is_large), Ordering::Relaxed);
+        self.write_sealed(&Span::sealed_of(cut), cut.first_page);
         self.alloc_count.store(0, Ordering::Relaxed);
         self.freed_in_lease.store(0, Ordering::Relaxed);
         self.frontier.store(0, Ordering::Relaxed);
         self.slots_quarantined.store(0, Ordering::Relaxed);
         self.link.reset();
-        self.flags.store(flags, Ordering::Relaxed);
+        self.standing.reset();
+        self.word.begin(generation);
+    }
+
+    /// Says in which generation a span begins that was just cut and is still its maker's alone.
+    pub(crate) fn begin(&self, generation: u32) {
         self.word.begin(generation);
     }
 
@@ -272,6 +286,22 @@ impl Span {
         self.word.withdraw(generation);
     }
 
+    /// Brings a withdrawn span back. For the driver that has stopped everyone else.
+    pub(crate) fn readmit(&self, generation: u32) {
+        self.flags.fetch_and(!WITHDRAWAL_DUE, Ordering::Relaxed);
+        self.word.begin(generation);
+    }
+
+    /// Its counts did not agree when it was withdrawn.
+    pub(crate) fn is_miscounted(&self) -> bool {
+        self.has(MISCOUNTED)
+    }
+
+    /// For whoever withdraws it.
+    pub(crate) fn set_miscounted(&self) {
+        self.flags.fetch_or(MISCOUNTED, Ordering::Relaxed);
+    }
+
     /// The span is to be withdrawn by whoever holds it now, when that ends. Under the lock of the class.
     pub(crate) fn set_withdrawal_due(&self) {
         self.flags.fetch_or(WITHDRAWAL_DUE, Ordering::Relaxed);
@@ -280,6 +310,62 @@ impl Span {
     /// A sweep has come by. For the holder of the claim, who is told whether it is the first.
     pub(crate) fn end_youth(&self) -> bool {
         self.has(YOUNG) && self.flags.fetch_and(!YOUNG, Ordering::Relaxed) & YOUNG != 0
+    }
+
+    // ---- Its seal ----
+
+    /// The words that a record of this shape is sealed with.
+    pub(crate) fn sealed_of(cut: Cut) -> Sealed {
+        Sealed {
+            first_page: cut.first_page,
+            pages: cut.pages,
+            slot_granules: (cut.slot_bytes / GRANULE_BYTES) as u32,
+            slots: cut.slots,
+            type_index: cut.type_index,
+            class: cut.class,
+            flags: (POINTER_FREE * u8::from(cut.is_pointer_free))
+                | (NEEDS_DROP * u8::from(cut.needs_drop))
+                | (LARGE * u8::from(cut.is_large)),
+        }
+    }
+
+    /// What the record says of the words that are sealed.
+    #[inline]
+    pub(crate) fn sealed(&self) -> Sealed {
+        Sealed {
+            first_page: self.first_page(),
+            pages: self.pages(),
+            slot_granules: self.slot_granules.load(Ordering::Relaxed),
+            slots: self.slots(),
+            type_index: self.type_index(),
+            class: self.class_index(),
+            flags: self.flags.load(Ordering::Relaxed) & SHAPE_FLAGS,
+        }
+    }
+
+    pub(crate) fn seal(&self) -> u32 {
+        self.seal.load(Ordering::Relaxed)
+    }
+
+    /// The record, which stands at this page, is as it was cut.
+    #[inline]
+    pub(crate) fn is_sealed(&self, page: u32) -> bool {
+        self.sealed().seal(page) == self.seal()
+    }
+
+    /// Writes the sealed words and the seal of a record that stands at this page: in `cut`, and over a record found
+    /// broken, which others may be reading.
+    pub(crate) fn write_sealed(&self, sealed: &Sealed, page: u32) {
+        self.first_page.store(sealed.first_page, Ordering::Relaxed);
+        self.pages.store(sealed.pages, Ordering::Relaxed);
+        self.slot_granules
+            .store(sealed.slot_granules, Ordering::Relaxed);
+        self.slots.store(sealed.slots, Ordering::Relaxed);
+        self.type_index.store(sealed.type_index, Ordering::Relaxed);
+        self.class.store(sealed.class, Ordering::Relaxed);
+        self.flags.fetch_and(!SHAPE_FLAGS, Ordering::Relaxed);
+        self.flags.fetch_or(sealed.flags, Ordering::Relaxed);
+        self.seal.store(sealed.seal(page), Ordering::Relaxed);
     }
 
     // ---- Counts. Relaxed: they are read under a state whose word carries the order ----
@@ -301,28 +387,14 @@ impl Span {
         self.freed_in_lease.store(0, Ordering::Relaxed);
     }
 
+    /// So many slots are withdrawn no longer, and so many of these hold objects. For whoever holds the span alone.
+    pub(crate) fn readmit_slots(&self, objects: u32, slots: u32) {
+        self.slots_quarantined.fetch_sub(slots, Ordering::Relaxed);
+        self.set_alloc_count(self.alloc_count() + objects);
+    }
+
     /// One more slot is withdrawn. A withdrawn slot counts as handed out for the frontier.
     pub(crate) fn add_quarantined_slot(&self) {
         self.slots_quarantined.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(feature = "fault-inject")]
-impl Span {
-    pub(crate) fn fault_add_alloc_count(&self, amount: i32) {
-        self.alloc_count.fetch_add(amount as u32, Ordering::Relaxed);
-    }
-
-    pub(crate) fn fault_set_word(&self, generation: u32, state: u32) {
-        self.word
-            .fault_set(u64::from(generation) << 32 | u64::from(state));
-    }
-
-    pub(crate) fn fault_set_type_index(&self, type_index: u32) {
-        self.type_index.store(type_index, Ordering::Relaxed);
-    }
-
-    pub(crate) fn fault_set_frontier(&self, slot: u32) {
-        self.frontier.store(slot, Ordering::Relaxed);
     }
 }

@@ -116,6 +116,21 @@ pub(crate) enum Refusal {
     AlreadySwept(SpanWord),
     /// Its state does not allow it.
     BadState(SpanWord),
+    /// Its generation is none that the flips can have left it.
+    OutOfStep(SpanWord),
+    /// Its record does not match its seal. It is where it was.
+    Unsealed,
+}
+
+/// What is asked of a span before somebody gets it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// The cycle it is to be swept in.
+    pub(crate) generation: u32,
+    /// `sweep-generation` is looked at.
+    pub(crate) looks_at_generations: bool,
+    /// `span-seal` is looked at.
+    pub(crate) looks_at_seals: bool,
 }
 
 /// How a sweep or a lease of a span ended.

@@ -7,7 +7,7 @@
 //!
 //! * from `claim` to `finish` or `withdraw` a span has one sweeper, from `lease` to `retire` one lessee;
 //! * when a lease ends while a sweeper is at work, exactly one of the two ends the holding: who comes second;
-//! * Quarantined is left by nobody.
+//! * Quarantined is left at the wish of an operator alone, while everyone else is stopped.
 //!
 //! Deliberately absent: counts, lists, judgement about words that cannot be.
 
@@ -30,7 +30,7 @@ impl<A: Atom<Value = u64>> StateWord<A> {
         SpanWord::from_bits(self.0.load(Ordering::Acquire))
     }
 
-    /// Begins the life of a span that nobody can see yet.
+    /// Begins the life of a span that nobody can see yet, or that everyone else is kept from.
     pub(crate) fn begin(&self, generation: u32) {
         self.overwrite(SpanWord::new(generation, SpanState::Swept));
     }

@@ -13,9 +13,13 @@
 //! is written. Entries of the second kind are the only ones whose number minus one is an index of the record table,
 //! which the bounds check of the lookup turns into its whole test.
 //!
+//! Beside each record, in a table of its own, stands its *deed*: the class the span was cut for, and the seal. With the
+//! register of classes and the page heap it is a second copy of all that a cut fixes.
+//!
 //! Deliberately absent: what is inside a span, and which pages are free.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::error::OsError;
 use crate::size_class::PAGE_BYTES;
@@ -38,6 +42,15 @@ pub(crate) enum PageEntry {
     Freed(u32),
 }
 
+/// What is kept of a record outside of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Deed {
+    /// Number of the class it was cut for.
+    pub(crate) class: u32,
+    /// The seal it was given.
+    pub(crate) seal: u32,
+}
+
 /// The records of all spans of a space, and the way to them.
 #[derive(Debug)]
 pub(crate) struct SpanTable {
@@ -45,6 +58,7 @@ pub(crate) struct SpanTable {
     base: usize,
     pages: Table<AtomicU32>,
     records: Table<Span>,
+    deeds: Table<AtomicU64>,
     /// No span ever covered this page or a later one. Written when a span enters, read by walks.
     pages_high_water: AtomicU32,
 }
@@ -56,6 +70,7 @@ impl SpanTable {
             base,
             pages: Table::new(pages)?,
             records: Table::new(pages)?,
+            deeds: Table::new(pages)?,
             pages_high_water: AtomicU32::new(0),
         })
     }
@@ -72,6 +87,51 @@ impl SpanTable {
     /// The record at this page, whether or not a span begins there now.
     pub(crate) fn record(&self, page: u32) -> Option<&Span> {
         self.records.get(page as usize)
+    }
+
+    /// The page at which a record of this table stands, whatever the record says.
+    #[inline]
+    pub(crate) fn page_of(&self, span: &Span) -> u32 {
+        let first = self.records.entries().as_ptr().addr();
+        (ptr::from_ref(span).addr().wrapping_sub(first) / size_of::<Span>()) as u32
+    }
+
+    /// A record of this table is as it was cut.
+    #[inline]
+    pub(crate) fn is_sealed(&self, span: &Span) -> bool {
+        span.is_sealed(self.page_of(span))
+    }
+
+    /// The second copy of what a cut fixed in the record at this page.
+    pub(crate) fn deed(&self, page: u32) -> Option<Deed> {
+        let deed = self.deeds.get(page as usize)?.load(Ordering::Relaxed);
+        Some(Deed {
+            class: (deed >> 32) as u32,
+            seal: deed as u32,
+        })
+    }
+
+    /// Writes the second copy. Relaxed: the entry in the page table publishes it with the record.
+    pub(crate) fn set_deed(&self, page: u32, deed: Deed) {
+        if let Some(entry) = self.deeds.get(page as usize) {
+            entry.store(
+                u64::from(deed.class) << 32 | u64::from(deed.seal),
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn fault_flip_deed(&self, page: u32, bit: u32) {
+        if let Some(deed) = self.deeds.get(page as usize) {
+            deed.fetch_xor(1 << (bit % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// Pages in a row, from this one on, that are part of the span that begins here.
+    pub(crate) fn pages_from(&self, page: u32) -> u32 {
+        let is_part = |at: &u32| self.entry(*at) == Some(PageEntry::Span(page));
+        (page..).take_while(is_part).count() as u32
     }
 
     /// What is known of a page; `None` outside the reservation.
@@ -106,22 +166,11 @@ impl SpanTable {
         }
     }
 
-    /// The spans at the moment of the walk, in the order of their addresses.
+    /// The spans at the moment of the walk, in the order of their addresses. Goes by the page table alone.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Span> {
         let end = self.pages_high_water.load(Ordering::Relaxed);
-        let mut page = 0;
-        std::iter::from_fn(move || {
-            while page < end {
-                let at = page;
-                page += 1;
-                if self.entry(at) == Some(PageEntry::Span(at)) {
-                    let span = self.record(at)?;
-                    page = at + span.pages().max(1);
-                    return Some(span);
-                }
-            }
-            None
-        })
+        let begins = |page: &u32| self.entry(*page) == Some(PageEntry::Span(*page));
+        (0..end).filter(begins).filter_map(|page| self.record(page))
     }
 }
 

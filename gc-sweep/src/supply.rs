@@ -15,9 +15,13 @@ use std::sync::atomic::Ordering;
 
 use gc_hooks::Check;
 
-use crate::class::{Class, DropGlue, Scan, SlotSize};
+use crate::class::{Class, SlotSize};
 use crate::contain::Moment;
 use crate::error::AllocError;
+#[cfg(feature = "fault-inject")]
+use crate::error::{OsCall, OsError};
+#[cfg(feature = "fault-inject")]
+use crate::fault::Site;
 use crate::ground::Ground;
 use crate::link::Listed;
 use crate::os;
@@ -25,8 +29,8 @@ use crate::page_heap::{bytes_of_pages, pages_for_bytes};
 use crate::scan;
 use crate::size_class::{CHUNK_PAGES, PAGE_BYTES, SizeClass};
 use crate::span::Span;
-use crate::span_state::{Cut, SpanState};
-use crate::spans::PageEntry;
+use crate::span_state::SpanState;
+use crate::spans::{Deed, PageEntry};
 
 /// Doublings of span length after which every class has its longest.
 const DOUBLINGS_MAX: u32 = 5;
@@ -40,30 +44,18 @@ impl Ground {
             let lists = class.lists();
             (lists.spans(), lists.generation())
         };
-        let (pages, slot_bytes, slots) = match spec.slot {
-            SlotSize::Class(size) => {
-                let pages = self.span_pages(size, spans);
-                (pages, size.slot_bytes(), size.slots_in(pages))
-            }
-            SlotSize::Large => {
-                let pages = self.pages_for(bytes)?;
-                (pages, pages as usize * PAGE_BYTES, 1)
-            }
+        let pages = match spec.slot {
+            SlotSize::Class(size) => self.span_pages(size, spans),
+            SlotSize::Large => self.pages_for(bytes)?,
         };
         let first_page = self.take_pages(pages)?;
         let span = self.spans.record(first_page).ok_or(self.exhausted(pages))?;
-        let shape = Cut {
-            first_page,
-            pages,
-            slot_bytes,
-            slots,
-            type_index: spec.type_index,
+        span.cut(class.shape(first_page, pages), generation);
+        let deed = Deed {
             class: class.id().number(),
-            is_pointer_free: spec.scan == Scan::PointerFree,
-            needs_drop: spec.drop == DropGlue::Needed,
-            is_large: spec.slot == SlotSize::Large,
+            seal: span.seal(),
         };
-        span.cut(shape, generation);
+        self.spans.set_deed(first_page, deed);
         self.clear_states(first_page, pages);
         os::poison(span.base(self.base()), span.bytes());
         self.spans.enter(first_page, pages);
@@ -112,7 +104,11 @@ impl Ground {
     }
 
     fn take_pages(&self, pages: u32) -> Result<u32, AllocError> {
-        let commit = |range| self.reservation.commit(bytes_of_pages(range));
+        let commit = |range| {
+            #[cfg(feature = "fault-inject")]
+            self.refused_at(Site::CommitRefused, OsCall::Commit)?;
+            self.reservation.commit(bytes_of_pages(range))
+        };
         let first_page = self.pages().alloc(pages, commit)?;
         // Relaxed: a hint for `release_chunks`.
         self.pages_cut.fetch_add(pages, Ordering::Relaxed);
@@ -122,6 +118,10 @@ impl Ground {
     /// Puts a swept span in the caller's hand where it belongs: a list, the page heap, or quarantine. Its counts were
     /// just found to agree with its state bytes.
     pub(crate) fn place(&self, class: &Class, span: &Span) {
+        self.vouch_as(span, class);
+        if self.looks_for_dirt() && is_empty(span) && !span.is_large() {
+            self.withdraw_dirty_in(span);
+        }
         let was_due = {
             let mut lists = class.lists();
             if !span.is_withdrawal_due() {
@@ -160,6 +160,12 @@ impl Ground {
         self.spans.leave(first_page, pages, self.turn.cycle());
         self.books.span_released(span);
         let refused = self.pages().free(first_page, pages);
+        #[cfg(feature = "fault-inject")]
+        let refused = if self.hooks.strikes(Site::PagesFreedTwice) {
+            refused.and(self.pages().free(first_page, pages))
+        } else {
+            refused
+        };
         // The page heap keeps pages that it did not hand out as they are: refused ones are leaked, not reused.
         if refused.is_err() {
             let violation = self.violation(Check::SpanState).with_span(first_page);
@@ -185,12 +191,24 @@ impl Ground {
                 .release_chunks_per_cycle
                 .min(pages_idle.saturating_sub(pages_cut) / CHUNK_PAGES);
             pages.release_free_chunks(budget, |range| {
+                #[cfg(feature = "fault-inject")]
+                self.refused_at(Site::ReleaseRefused, OsCall::Release)?;
                 self.reservation.release(bytes_of_pages(range))
             })
         };
         if let Some(error) = released.failure {
             self.report_os(error);
         }
+    }
+}
+
+#[cfg(feature = "fault-inject")]
+impl Ground {
+    /// The system's refusal, when the site strikes.
+    fn refused_at(&self, site: Site, call: OsCall) -> Result<(), OsError> {
+        let errno = crate::os::fault::ERRNO_INJECTED;
+        let refusal = self.hooks.strikes(site).then_some(OsError { call, errno });
+        refusal.map_or(Ok(()), Err)
     }
 }
 

@@ -23,9 +23,10 @@ use crate::audit::Distrusted;
 use crate::class::Class;
 use crate::colour::StateByte;
 use crate::contain::Moment;
+#[cfg(feature = "fault-inject")]
+use crate::fault::{Fault, Site};
 use crate::ground::{Ground, is_slot_start};
 use crate::link::Listed;
-use crate::os;
 use crate::scan;
 use crate::size_class::GRANULE_BYTES;
 use crate::span::Span;
@@ -146,11 +147,18 @@ impl Ground {
             }
             let Some((class, span, claim)) =
                 self.classes
-                    .claim_next(&self.spans, || self.turn.cycle(), admits)
+                    .claim_next(&self.spans, || self.terms(), admits)
             else {
                 break;
             };
+            self.report_damages();
             match claim {
+                #[cfg(feature = "fault-inject")]
+                Ok(claim) if self.hooks.strikes(Site::SweepSkipped) => {
+                    if let Ended::Swept = self.finish(&class, span, claim) {
+                        self.shelve(&class, span);
+                    }
+                }
                 Ok(claim) => {
                     let swept = self.sweep_span(&class, span, claim, reaper);
                     progress.spans_swept += 1;
@@ -159,10 +167,19 @@ impl Ground {
                         self.place(&class, span);
                     }
                 }
+                Err(Refusal::Unsealed) => {
+                    self.mend(span, Some(&class));
+                    continue;
+                }
                 Err(refusal) => self.refuse(&class, span, refusal),
             }
             self.classes.visited(&class);
+            #[cfg(feature = "fault-inject")]
+            if self.hooks.strikes(Site::SweepRepeated) {
+                Fault::new(self).requeue_unswept(span.base(self.base()));
+            }
         }
+        self.report_damages();
         progress.remaining = self.classes.due();
         progress
     }
@@ -216,7 +233,7 @@ impl Ground {
         };
         let mut dead = Dead::default();
         if tally.whites > 0 {
-            dead = self.free_dead(span, reaper);
+            dead = self.free_dead(class, span, reaper);
         }
         self.recolour_pinned(span);
         // Cannot wrap: each was among `tally.objects`, and nobody else frees in a span that is claimed whole.
@@ -236,7 +253,7 @@ impl Ground {
         if span.is_withdrawal_due() {
             scan::recolour(self.bytes(span), self.turn.get().1);
         } else {
-            dead = self.free_dead(span, reaper);
+            dead = self.free_dead(class, span, reaper);
             self.recolour_pinned(span);
         }
         span.add_freed_in_lease(dead.freed + dead.panicked);
@@ -265,8 +282,13 @@ impl Ground {
     /// Answers a claim that was refused. The caller counts the span as visited.
     pub(crate) fn refuse(&self, class: &Class, span: &Span, refusal: Refusal) {
         match refusal {
-            Refusal::BadState(word) => self.contain_bad_state(class, span, word, Moment::InSweep),
-            Refusal::AlreadySwept(word) => {
+            #[cfg(feature = "fault-inject")]
+            Refusal::AlreadySwept(_)
+                if !self.was_not_swept(span) && self.hooks.is_blind(Check::DoubleSweep) =>
+            {
+                self.sweep_again(class, span);
+            }
+            Refusal::AlreadySwept(word) if !self.was_not_swept(span) => {
                 let violation = self.violation_in(Check::DoubleSweep, span);
                 self.hooks
                     .report(violation.with_number("generation", word.generation().into()));
@@ -275,25 +297,35 @@ impl Ground {
                     self.shelve(class, span);
                 }
             }
+            refusal => self.contain_refusal(class, span, refusal, Moment::InSweep),
         }
+    }
+
+    /// Objects in the span are of other colours than that of the cycle, as no sweep leaves them.
+    fn was_not_swept(&self, span: &Span) -> bool {
+        #[cfg(feature = "fault-inject")]
+        if self.hooks.is_blind(Check::SweepGeneration) {
+            return false;
+        }
+        scan::tally(self.bytes(span), self.turn.get().1).whites > 0
     }
 
     // ---- The dead ----
 
-    fn free_dead(&self, span: &Span, reaper: &mut dyn Reaper) -> Dead {
+    fn free_dead(&self, class: &Class, span: &Span, reaper: &mut dyn Reaper) -> Dead {
         let (cycle, colour) = self.turn.get();
         let freed = StateByte::freed_at(cycle);
         let bytes = self.bytes(span);
         if span.needs_drop() {
-            return self.reap_dead(span, reaper);
+            return self.reap_dead(class, span, reaper);
         }
-        if cfg!(softfail_asan) {
+        if (cfg!(softfail_asan) || self.poisons_slots) && !span.is_large() {
             scan::for_each_object(bytes, |granule, _, state| {
-                if !state.is_quarantined() && !state.has_colour(colour) {
-                    os::poison(
-                        span.base(self.base()) + granule * GRANULE_BYTES,
-                        span.slot_bytes(),
-                    );
+                let is_dead = !state.is_quarantined() && !state.has_colour(colour);
+                // A byte in the middle of a slot, which only damage puts there, names no slot to write into.
+                if is_dead && is_slot_start(span, granule) {
+                    let address = span.base(self.base()) + granule * GRANULE_BYTES;
+                    self.bury(address, span.slot_bytes(), freed);
                 }
             });
         }
@@ -303,15 +335,19 @@ impl Ground {
         }
     }
 
-    fn reap_dead(&self, span: &Span, reaper: &mut dyn Reaper) -> Dead {
+    /// The shape of the span is read once: destructors are code of the embedder, which may write anywhere.
+    fn reap_dead(&self, class: &Class, span: &Span, reaper: &mut dyn Reaper) -> Dead {
         let (cycle, colour) = self.turn.get();
-        let (slot_bytes, type_index) = (span.slot_bytes(), span.type_index());
+        let (base, slot_bytes) = (span.base(self.base()), span.slot_bytes());
+        let (type_index, end) = (span.type_index(), span.slots() as usize * slot_bytes);
         let mut dead = Dead::default();
         scan::for_each_object(self.bytes(span), |granule, byte, state| {
-            if state.is_quarantined() || state.has_colour(colour) || !is_slot_start(span, granule) {
+            let offset = granule * GRANULE_BYTES;
+            let is_slot = offset < end && offset.is_multiple_of(slot_bytes);
+            if state.is_quarantined() || state.has_colour(colour) || !is_slot {
                 return;
             }
-            let address = span.base(self.base()) + granule * GRANULE_BYTES;
+            let address = base + offset;
             match reaper.reap(DeadSlot {
                 address,
                 slot_bytes,
@@ -319,16 +355,18 @@ impl Ground {
             }) {
                 Reaped::Done => {
                     dead.freed += 1;
-                    os::poison(address, slot_bytes);
+                    self.bury(address, slot_bytes, StateByte::freed_at(cycle));
                     state_cell::free(byte, StateByte::freed_at(cycle));
                 }
                 Reaped::Panicked => {
                     dead.panicked += 1;
                     state_cell::set(byte, StateByte::QUARANTINED);
+                    self.vouch_as(span, class);
                     self.book_withdrawn_object(span);
                 }
             }
         });
+        self.vouch_as(span, class);
         dead
     }
 }

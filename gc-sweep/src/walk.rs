@@ -83,7 +83,7 @@ impl Ground {
 
     /// Calls `visit` with each object, by address.
     pub(crate) fn for_each_object(&self, visit: &mut dyn FnMut(usize, &Span, StateByte)) {
-        for span in self.spans.iter() {
+        for span in self.vouched() {
             self.for_each_object_in(span, visit);
         }
     }
@@ -103,6 +103,11 @@ impl Ground {
         }
     }
 
+    /// The spans by address, each with a record that may be trusted.
+    fn vouched(&self) -> impl Iterator<Item = &Span> {
+        self.spans.iter().inspect(|span| self.vouch(span))
+    }
+
     fn for_each_object_in(&self, span: &Span, visit: &mut dyn FnMut(usize, &Span, StateByte)) {
         let base = span.base(self.base());
         scan::for_each_object(self.bytes(span), |granule, _, state| {
@@ -114,6 +119,8 @@ impl Ground {
 
     /// Recounts the accounts. When the running books do not agree it says so and replaces them by the recount.
     pub(crate) fn ledger(&self) -> Ledger {
+        // Before anything is counted: a record that cannot be restored costs its span.
+        self.vouch_all();
         let mut ledger = Ledger {
             books: self.books.totals(),
             ..Ledger::default()
@@ -191,6 +198,7 @@ impl Ground {
             bytes_committed: u64::from(pages.pages_committed) * PAGE_BYTES as u64,
             bytes_allocated_total: self.books.bytes_allocated_total(),
             bytes_freed_total: self.books.bytes_freed_total(),
+            objects_freed_total: self.books.objects_freed_total(),
         }
     }
 }

@@ -71,6 +71,7 @@ fn sweep_count_names_the_store_behind_the_mark() {
         (Some(call_site), Some(1))
     );
     assert_eq!(violation.severity(), Severity::OverMarking);
+    lab.assert_balanced();
 }
 
 #[test]

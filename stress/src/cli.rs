@@ -1,28 +1,29 @@
 //! The command line of `gc-stress`: arguments in, reports and an exit code out.
 //!
 //! Exit codes: 0 clean, 10 a violation was found and survived, 11 the expected violation is
-//! missing, 64 the command line is wrong, 70 something that must not happen. A policy that aborts
+//! missing, 64 the command line is wrong, 65 a file is malformed, 70 something that must not happen. A policy that aborts
 //! ends the process by SIGABRT, with the report on standard error.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use gc_core::{CheckLevel, Policy};
+use gc_core::{Checks, Policy};
 
 use crate::driver::DriverChoice;
-use crate::error::Error;
+use crate::error::{EXIT_INTERNAL, EXIT_USAGE, Error};
 use crate::measure::Extent;
 use crate::options::{Configuration, CopyBack, OPS_DEFAULT, Options};
 use crate::progress::Bar;
 use crate::soak::SoakOptions;
 use crate::{human, json, makefunc, measure, soak};
 
-/// The command line is wrong.
-pub const EXIT_USAGE: u8 = 64;
-/// Something that must not happen.
-pub const EXIT_INTERNAL: u8 = 70;
+#[cfg(feature = "fault-inject")]
+mod campaign;
+mod controls;
+mod inspect;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
@@ -62,6 +63,20 @@ enum Command {
     /// with.
     #[command(after_help = MEASURE_EXIT_CODES)]
     Measure(MeasureArguments),
+    /// Break heaps on purpose, one in each child process, and measure what the checks make of it.
+    #[cfg(feature = "fault-inject")]
+    #[command(after_help = campaign::EXIT_CODES)]
+    Campaign(campaign::Arguments),
+    /// Run one case of a campaign: what its children do.
+    #[cfg(feature = "fault-inject")]
+    #[command(hide = true)]
+    CampaignCase(campaign::ChildArguments),
+    /// Use heaps that nobody breaks under conditions that make detectors lie, and count false alarms.
+    #[command(after_help = controls::EXIT_CODES)]
+    Controls(controls::Arguments),
+    /// Print the record of violations that a heap left in a file, or still writes.
+    #[command(after_help = inspect::EXIT_CODES)]
+    Inspect(inspect::Arguments),
 }
 
 #[derive(Args)]
@@ -91,9 +106,10 @@ struct SoakArguments {
     /// Where the decisions of all threads come from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How hard the heap looks: lax, default or paranoid.
-    #[arg(long, value_name = "LEVEL", default_value_t = CheckLevel::Default)]
-    checks: CheckLevel,
+    /// How hard the heap looks: lax, default or paranoid, and single checks switched by hand, such as
+    /// "default,virgin-slot=on".
+    #[arg(long, value_name = "CHECKS", default_value_t = Checks::default())]
+    checks: Checks,
     /// The hard limit of the heap, in MiB.
     #[arg(long, value_name = "L", default_value_t = 64, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
     limit_mib: u64,
@@ -116,9 +132,10 @@ struct RunArguments {
     /// as "unhealthy,sweep-count=hook". Without it GC_POLICY decides, else "unhealthy".
     #[arg(long, value_name = "SPEC")]
     policy: Option<Policy>,
-    /// How hard the heap looks: lax, default or paranoid.
-    #[arg(long, value_name = "LEVEL", default_value_t = CheckLevel::Default)]
-    checks: CheckLevel,
+    /// How hard the heap looks: lax, default or paranoid, and single checks switched by hand, such as
+    /// "default,virgin-slot=on".
+    #[arg(long, value_name = "CHECKS", default_value_t = Checks::default())]
+    checks: Checks,
     /// Who advances the collector: manual, incremental, background or background:N.
     #[arg(long, value_name = "D", default_value_t = DriverChoice::MANUAL)]
     driver: DriverChoice,
@@ -132,6 +149,9 @@ struct RunArguments {
     /// Control: leave the large configuration struct out.
     #[arg(long)]
     no_config_struct: bool,
+    /// Write violations down in this file, which outlives the process: see `inspect`.
+    #[arg(long, value_name = "FILE")]
+    health_record: Option<PathBuf>,
     /// Write JSON lines, and nothing else, to standard output.
     #[arg(long)]
     json: bool,
@@ -203,12 +223,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             }
         },
         Command::Measure(arguments) => run_measure(&arguments),
+        Command::Controls(arguments) => controls::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        #[cfg(feature = "fault-inject")]
+        Command::Campaign(arguments) => campaign::run(&arguments),
+        #[cfg(feature = "fault-inject")]
+        Command::CampaignCase(arguments) => campaign::run_child(&arguments),
     }));
     match finished {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             eprintln!("error: {error}");
-            EXIT_INTERNAL
+            error.exit_code()
         }
         // The panic has printed its message.
         Err(_) => EXIT_INTERNAL,
@@ -262,6 +288,7 @@ fn options(arguments: &RunArguments) -> Result<Options, String> {
         },
         driver: arguments.driver,
         threads: arguments.threads as usize,
+        health_record: arguments.health_record.clone(),
     })
 }
 

@@ -9,6 +9,11 @@ use gc_core::raw::StackError;
 use gc_core::{AllocError, CollectError, RootError};
 use thiserror::Error;
 
+/// The command line is wrong.
+pub const EXIT_USAGE: u8 = 64;
+/// Something that must not happen.
+pub const EXIT_INTERNAL: u8 = 70;
+
 /// A run that could not be carried out, or whose story could not be told.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -56,10 +61,25 @@ pub enum Error {
         /// The number.
         fiber: usize,
     },
+    /// A child process did not tell what it was started for.
+    #[error("a child process failed: {0}")]
+    Child(String),
     /// A histogram could not be made.
     #[error("a histogram could not be made: {0}")]
     Histogram(String),
     /// The report could not be written.
     #[error("the report could not be written: {0}")]
     Output(#[from] io::Error),
+}
+
+impl Error {
+    /// What the program ends with.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            // The command line names a place where no record can be.
+            Error::Build(gc_core::Error::Record(_)) => EXIT_USAGE,
+            _ => EXIT_INTERNAL,
+        }
+    }
 }

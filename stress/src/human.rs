@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use gc_core::{Check, CheckLevel, Origin, Policy, Response, Severity, Violation};
+use gc_core::{Check, Checks, Origin, Policy, Response, Severity, Violation};
 
 use crate::config::POINTER_WORDS;
 use crate::makefunc::CONNECTIONS;
@@ -135,7 +135,7 @@ fn meaning(severity: Severity) -> &'static str {
 }
 
 fn write_response(out: &mut dyn Write, outcome: &Outcome, first: &First) -> io::Result<()> {
-    let done = match outcome.options.policy.response(first.violation.check) {
+    let done = match outcome.options.policy.response_to(&first.violation) {
         Response::Abort => "abort".to_string(),
         Response::Hook => "hook: handed to the policy's hook, outside the collector".to_string(),
         Response::MarkUnhealthy => {
@@ -239,7 +239,7 @@ fn replay(options: &Options) -> String {
     if options.policy != Policy::MARK_UNHEALTHY {
         command += &format!(" --policy {}", options.policy);
     }
-    if options.checks != CheckLevel::Default {
+    if options.checks != Checks::default() {
         command += &format!(" --checks {}", options.checks);
     }
     if options.copy_back == CopyBack::Plain {

@@ -43,6 +43,7 @@ struct FirstReport {
     type_name: Option<String>,
     origin: &'static str,
     holder: Option<u64>,
+    field: Option<&'static str>,
     call_site: Option<String>,
     stale_cycles: Option<u32>,
     numbers: BTreeMap<&'static str, u64>,
@@ -165,6 +166,7 @@ fn first_report(first: &First) -> FirstReport {
         type_name: violation.type_name.map(type_name),
         origin: violation.origin.id(),
         holder: violation.holder,
+        field: violation.field,
         call_site: violation.call_site.map(|site| Site(site).to_string()),
         stale_cycles: violation.stale_cycles,
         numbers: violation
@@ -187,6 +189,16 @@ fn first_summary(first: &First) -> FirstSummary {
         origin: violation.origin.id(),
         stale_cycles: violation.stale_cycles,
     }
+}
+
+/// Writes a violation as one line of its own.
+#[cfg(feature = "fault-inject")]
+pub(crate) fn write_violation(out: &mut dyn Write, found: &First) -> io::Result<()> {
+    let report = FirstReport {
+        event: "violation",
+        ..first_report(found)
+    };
+    write_line(out, &report)
 }
 
 /// Writes one line.

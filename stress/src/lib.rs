@@ -9,7 +9,8 @@
 //!
 //! # Map
 //!
-//! A module imports only modules above it. Unsafe code stands in `reflect` and nowhere else.
+//! A module imports only modules above it. Unsafe code stands in `reflect` and `campaign` and nowhere
+//! else.
 //!
 //! | module | owns |
 //! |---|---|
@@ -25,6 +26,9 @@
 //! | [`json`], [`human`] | its reports |
 //! | `graph`, [`soak`] | random graphs with an oracle; threads that share them for as long as one likes |
 //! | [`measure`] | the figures of the concurrency goals |
+//! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
+//! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
+//! | [`inspect`] | the story of a durable record |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
 //!
@@ -73,6 +77,13 @@ mod graph;
 pub mod soak;
 
 pub mod measure;
+
+pub mod controls;
+
+#[cfg(feature = "fault-inject")]
+pub mod campaign;
+
+pub mod inspect;
 
 pub mod progress;
 

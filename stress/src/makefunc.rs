@@ -96,7 +96,11 @@ fn build(options: &Options, hook_deliveries: &Arc<AtomicU64>) -> Result<Heap, Er
     let policy = options.policy.clone().with_hook(move |_| {
         deliveries.fetch_add(1, Ordering::Relaxed);
     });
-    Ok(Heap::builder()
+    let mut builder = Heap::builder();
+    if let Some(path) = &options.health_record {
+        builder = builder.record(path);
+    }
+    Ok(builder
         .name("makefunc")
         .driver(options.driver.0)
         .policy(policy)

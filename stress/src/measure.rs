@@ -1,6 +1,6 @@
 //! Figures of the concurrency goals, each measured side by side with what it is compared with, in
 //! one run: mutator pauses on a small and a large heap, throughput of two mutators against one,
-//! marking with two collector threads against one.
+//! marking with two collector threads against one, the checks of the default level against `lax`.
 //!
 //! Whatever is compared is run alternately, and medians are compared, because machines drift. A
 //! figure that is a ratio says more than one in nanoseconds; goals are met or missed and never fail
@@ -12,7 +12,9 @@ use gc_core::{Builder, Driver, Heap, Policy};
 
 use crate::error::Error;
 
+mod checks;
 mod items;
+mod machine;
 mod marking;
 mod pauses;
 pub mod report;
@@ -72,6 +74,8 @@ impl Figure {
 /// How much is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
+    /// Milliseconds for which threads look at the clock and do nothing else.
+    pub gap_ms: u64,
     /// Mebibytes that are live on the small and on the large heap whose pauses are compared.
     pub pause_mib: [usize; 2],
     /// Cycles during which pauses are counted, on each heap.
@@ -87,14 +91,16 @@ pub struct Extent {
 impl Extent {
     /// What the goals are about.
     pub const FULL: Extent = Extent {
+        gap_ms: 4000,
         pause_mib: [64, 1024],
         pause_cycles: 12,
-        trees: 600,
+        trees: 6000,
         runs: 7,
         mark_mib: 512,
     };
     /// Enough to see that everything works, in some seconds.
     pub const QUICK: Extent = Extent {
+        gap_ms: 1000,
         pause_mib: [16, 64],
         pause_cycles: 12,
         trees: 100,
@@ -103,6 +109,7 @@ impl Extent {
     };
     /// As little as possible, for tests of unoptimised builds.
     pub const TINY: Extent = Extent {
+        gap_ms: 10,
         pause_mib: [1, 2],
         pause_cycles: 2,
         trees: 2,
@@ -117,9 +124,11 @@ impl Extent {
 ///
 /// The machine refuses memory or threads, or `tell` fails.
 pub fn run(extent: Extent, tell: &mut dyn FnMut(Figure) -> Result<(), Error>) -> Result<(), Error> {
+    machine::measure(extent, tell)?;
     pauses::measure(extent, tell)?;
     throughput::measure(extent, tell)?;
-    marking::measure(extent, tell)
+    marking::measure(extent, tell)?;
+    checks::measure(extent, tell)
 }
 
 fn builder(driver: Driver) -> Builder {

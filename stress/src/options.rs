@@ -1,6 +1,8 @@
 //! What a run is told: the seed, the length, the rules, and which part of the incident to leave out.
 
-use gc_core::{CheckLevel, Policy};
+use std::path::PathBuf;
+
+use gc_core::{Check, Checks, Policy};
 
 use crate::driver::DriverChoice;
 
@@ -36,7 +38,7 @@ pub struct Options {
     /// What follows from a violation.
     pub policy: Policy,
     /// How hard the heap looks.
-    pub checks: CheckLevel,
+    pub checks: Checks,
     /// The bug, or its fix.
     pub copy_back: CopyBack,
     /// The source of the junk, or its absence.
@@ -45,6 +47,8 @@ pub struct Options {
     pub driver: DriverChoice,
     /// Threads that serve, at least one; with the manual driver, one.
     pub threads: usize,
+    /// Where the heap writes violations down, so that they outlive the process.
+    pub health_record: Option<PathBuf>,
 }
 
 impl Options {
@@ -54,11 +58,12 @@ impl Options {
             seed,
             ops: OPS_DEFAULT,
             policy: Policy::MARK_UNHEALTHY,
-            checks: CheckLevel::Default,
+            checks: Checks::default(),
             copy_back: CopyBack::Barriered,
             configuration: Configuration::ByValue,
             driver: DriverChoice::MANUAL,
             threads: 1,
+            health_record: None,
         }
     }
 
@@ -71,10 +76,11 @@ impl Options {
     /// Whether the run is a control: part of what makes the incident is missing, and no violation
     /// is expected.
     ///
-    /// At level `paranoid` the guilty store is seen by itself, with or without junk in its slot, so
+    /// Where `virgin-slot` is checked, the guilty store is seen by itself, with or without junk in its slot, so
     /// leaving the struct out does not make a control there.
     pub fn is_control(&self) -> bool {
         self.copy_back == CopyBack::Plain
-            || (self.configuration == Configuration::LeftOut && self.checks != CheckLevel::Paranoid)
+            || (self.configuration == Configuration::LeftOut
+                && !self.checks.makes(Check::VirginSlot))
     }
 }

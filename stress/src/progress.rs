@@ -61,6 +61,19 @@ impl Bar {
         });
     }
 
+    /// A bar for a campaign.
+    pub fn for_cases() -> Self {
+        let bar = Bar::new(1);
+        bar.bar.set_message("cases");
+        bar
+    }
+
+    /// Shows how many cases of a campaign are done.
+    pub fn show_cases(&self, done: u64, cases: u64) {
+        self.bar.set_length(cases);
+        self.bar.set_position(done);
+    }
+
     /// A bar that nobody sees.
     pub fn hidden() -> Self {
         Bar {

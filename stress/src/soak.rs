@@ -16,7 +16,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use gc_core::{Check, CheckLevel, CollectError, Heap, Policy};
+use gc_core::{Check, Checks, CollectError, Heap, Policy};
 
 use crate::driver::DriverChoice;
 use crate::error::Error;
@@ -52,7 +52,7 @@ pub struct SoakOptions {
     /// Who advances the collector; not [`gc_core::Driver::Manual`].
     pub driver: DriverChoice,
     /// How hard the heap looks.
-    pub checks: CheckLevel,
+    pub checks: Checks,
     /// The heap's hard limit in MiB.
     pub limit_mib: usize,
 }

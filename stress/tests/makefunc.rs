@@ -4,7 +4,7 @@
 //! Runs are shorter than those of the command line, so that unoptimised builds are quick; what a
 //! seed finds first does not depend on the length of the run.
 
-use gc_core::{Check, CheckLevel, Origin, Policy};
+use gc_core::{Check, CheckLevel, Checks, Origin, Policy};
 use stress::makefunc;
 use stress::options::{Configuration, CopyBack, Options};
 use stress::outcome::{Outcome, Site, Verdict};
@@ -18,10 +18,10 @@ fn run(options: &Options) -> Outcome {
     makefunc::run(options, &mut |_| {}).unwrap()
 }
 
-fn incident(seed: u64, checks: CheckLevel) -> Outcome {
+fn incident(seed: u64, checks: impl Into<Checks>) -> Outcome {
     run(&Options {
         ops: OPS,
-        checks,
+        checks: checks.into(),
         ..Options::new(seed)
     })
 }
@@ -161,7 +161,7 @@ fn the_fix_is_clean_at_every_level() {
         let copy_back = CopyBack::Plain;
         let outcome = run(&Options {
             ops: OPS_CONTROL,
-            checks,
+            checks: checks.into(),
             copy_back,
             ..Options::new(seed)
         });

@@ -30,7 +30,7 @@ fn the_story_of_the_incident() {
 
 #[test]
 fn the_story_of_the_incident_with_the_checks_that_go_makes() {
-    let checks = CheckLevel::Lax;
+    let checks = CheckLevel::Lax.into();
     insta::assert_snapshot!(report(&Options {
         ops: 1_000,
         checks,

@@ -5,7 +5,7 @@
 
 use std::process::{Command, Output};
 
-use gc_core::{CheckLevel, Policy};
+use gc_core::{CheckLevel, Checks, Policy};
 use serde_json::Value;
 use stress::driver::DriverChoice;
 use stress::makefunc;
@@ -65,12 +65,12 @@ fn controls_are_clean_beside_collector_threads() {
             let fixed = Options {
                 ops: 10_000,
                 copy_back: CopyBack::Plain,
-                checks,
+                checks: checks.into(),
                 ..threaded(seed, "background", 2)
             };
             let without = Options {
                 configuration: Configuration::LeftOut,
-                checks: CheckLevel::Default,
+                checks: Checks::default(),
                 ..threaded(seed, "background:2", 2)
             };
             let without = Options {
@@ -111,7 +111,7 @@ fn a_soak_loses_nothing_and_finds_nothing() {
             ops: Some(ops),
             threads: 2,
             driver: driver.parse().unwrap(),
-            checks,
+            checks: checks.into(),
             limit_mib: 16,
         };
         let outcome = soak::run(&options, &mut |_, _| {}).unwrap();
@@ -144,7 +144,7 @@ fn what_a_soak_lost_outweighs_what_it_found() {
         ops: Some(100),
         threads: 1,
         driver: DriverChoice::BACKGROUND,
-        checks: CheckLevel::Default,
+        checks: Checks::default(),
         limit_mib: 16,
     };
     let mut outcome = soak::run(&options, &mut |_, _| {}).unwrap();

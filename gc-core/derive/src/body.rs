@@ -1,14 +1,15 @@
-//! `MAY_HOLD_GC` and the body of `trace`.
+//! `MAY_HOLD_GC`, the body of `trace`, and the names of fields.
 //!
 //! Expansion code: `expand` puts both into the impl. The body takes each variant apart by a pattern
 //! and calls the `trace` of each field's type, so that a field without `Trace` is an error at that
-//! field. Leaf fields are asserted to be `'static + Send` inside the body, where the brand is known
+//! field. `trace_field` does the same for one field and says how reports name it. Leaf fields are asserted to be `'static + Send` inside the body, where the brand is known
 //! to be shorter than `'static`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Ident;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::{Ident, Member};
 
 use crate::attributes::{FieldMode, TypeMode};
 use crate::input::{Input, Variant};
@@ -69,6 +70,88 @@ pub fn trace(input: &Input) -> TokenStream {
             #asserted
             #whole
             #body
+        }
+    }
+}
+
+/// The method `trace_field`, for types of which somebody may want to know the fields.
+pub fn trace_field(input: &Input) -> TokenStream {
+    let has_fields = input.traced_fields().next().is_some();
+    if input.mode != TypeMode::Traced || !has_fields {
+        return TokenStream::new();
+    }
+    let tracer = Ident::new("tracer", Span::mixed_site());
+    let field = Ident::new("field", Span::mixed_site());
+    let arms = input.variants.iter().map(|variant| {
+        let variants = NamedVariant { input, variant };
+        variants.arm(&field, &tracer)
+    });
+    quote! {
+        fn trace_field(
+            &self,
+            #field: usize,
+            #tracer: &mut ::gc_core::Tracer<'_>,
+        ) -> ::core::option::Option<&'static str> {
+            let _ = (&#field, &#tracer);
+            match self { #(#arms)* }
+        }
+    }
+}
+
+/// A variant with the type whose name its fields go by.
+struct NamedVariant<'a> {
+    input: &'a Input,
+    variant: &'a Variant,
+}
+
+impl NamedVariant<'_> {
+    /// `Self::Variant { field: binding, .. } => match field { 0 => { call; Some(name) } .. }`.
+    fn arm(&self, field: &Ident, tracer: &Ident) -> TokenStream {
+        let variant = self.variant;
+        let path = match &variant.name {
+            Some(name) => quote!(Self::#name),
+            None => quote!(Self),
+        };
+        let traced: Vec<_> = variant
+            .fields
+            .iter()
+            .filter(|field| field.mode == FieldMode::Traced)
+            .collect();
+        if traced.is_empty() {
+            return quote!(#path { .. } => ::core::option::Option::None,);
+        }
+        let binding = |index: usize| Ident::new(&format!("field_{index}"), Span::mixed_site());
+        let patterns = traced.iter().enumerate().map(|(index, field)| {
+            let (member, binding) = (&field.member, binding(index));
+            quote!(#member: #binding,)
+        });
+        let calls = traced.iter().enumerate().map(|(index, field)| {
+            let (ty, binding, name) = (&field.ty, binding(index), self.name_of(&field.member));
+            quote_spanned! {ty.span()=>
+                #index => {
+                    <#ty as ::gc_core::Trace>::trace(#binding, #tracer);
+                    ::core::option::Option::Some(#name)
+                }
+            }
+        });
+        quote! {
+            #path { #(#patterns)* .. } => match #field {
+                #(#calls)*
+                _ => ::core::option::Option::None,
+            },
+        }
+    }
+
+    /// `Type.field`, or `Type::Variant.field`.
+    fn name_of(&self, member: &Member) -> String {
+        let member = match member {
+            Member::Named(name) => name.unraw().to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        };
+        let name = self.input.name.unraw();
+        match &self.variant.name {
+            Some(variant) => format!("{name}::{}.{member}", variant.unraw()),
+            None => format!("{name}.{member}"),
         }
     }
 }
@@ -161,6 +244,34 @@ mod tests {
         ];
         for arm in arms {
             assert!(answer.contains(&arm.to_string()), "{arm} in {answer}");
+        }
+    }
+
+    #[test]
+    fn fields_are_named_by_type_variant_and_field() {
+        let answer = trace_field(&input(
+            "enum E<'gc> { Unit, Tuple(u8, #[trace(leaf)] Rare, Gc<'gc, u8>), Named { r#in: u8 } }",
+        ));
+        let answer = answer.to_string();
+        for name in ["E::Tuple.0", "E::Tuple.2", "E::Named.in"] {
+            assert!(answer.contains(&format!("{name:?}")), "{name} in {answer}");
+        }
+        assert!(
+            !answer.contains("E::Tuple.1"),
+            "a leaf is not looked at: {answer}"
+        );
+        let answer = trace_field(&input("struct Pair<'gc, T>(T, Edge<'gc, T>);")).to_string();
+        assert!(answer.contains("\"Pair.1\""), "{answer}");
+    }
+
+    #[test]
+    fn a_type_without_traced_fields_names_none() {
+        for definition in [
+            "struct Unit;",
+            "enum Never {}",
+            "#[trace(leaf)] struct Leaf(u8);",
+        ] {
+            assert!(trace_field(&input(definition)).is_empty(), "{definition}");
         }
     }
 

@@ -24,6 +24,7 @@ pub fn expand(definition: &DeriveInput) -> Result<TokenStream> {
     let at_lifetime = at_lifetime();
     let may_hold_gc = body::may_hold_gc(&input);
     let trace = body::trace(&input);
+    let trace_field = body::trace_field(&input);
     let about_drop = match input.mode {
         TypeMode::Traced => drop_ban(&input),
         TypeMode::Drops => eager_check(&input),
@@ -35,6 +36,7 @@ pub fn expand(definition: &DeriveInput) -> Result<TokenStream> {
             type At<#at_lifetime> = #at;
             const MAY_HOLD_GC: bool = #may_hold_gc;
             #trace
+            #trace_field
         }
         #about_drop
     })
@@ -92,6 +94,22 @@ mod tests {
                         Self { next: field_0, } => {
                             <Edge<'gc, Node<'gc>> as ::gc_core::Trace>::trace(field_0, tracer);
                         }
+                    }
+                }
+                fn trace_field(
+                    &self,
+                    field: usize,
+                    tracer: &mut ::gc_core::Tracer<'_>,
+                ) -> ::core::option::Option<&'static str> {
+                    let _ = (&field, &tracer);
+                    match self {
+                        Self { next: field_0, .. } => match field {
+                            0usize => {
+                                <Edge<'gc, Node<'gc>> as ::gc_core::Trace>::trace(field_0, tracer);
+                                ::core::option::Option::Some("Node.next")
+                            }
+                            _ => ::core::option::Option::None,
+                        },
                     }
                 }
             }

@@ -54,7 +54,7 @@ fn loom_what_helpers_did_is_seen_and_nobody_joins_later() {
             .collect();
         case.prepared.with_mut(|_| ());
         case.gate.open();
-        while !case.gate.close() {
+        while case.gate.close() != Closed::Empty {
             yield_now();
         }
         case.prepared.with_mut(|_| ());
@@ -83,7 +83,7 @@ fn loom_a_gate_can_be_opened_again() {
         };
         for _ in 0..2 {
             case.gate.open();
-            while !case.gate.close() {
+            while case.gate.close() != Closed::Empty {
                 yield_now();
             }
             case.prepared.with_mut(|_| ());
@@ -131,7 +131,7 @@ impl Chain {
     fn terminate(&self) {
         loop {
             while self.mark() {}
-            if !self.gate.close() {
+            if self.gate.close() != Closed::Empty {
                 self.gate.open();
                 yield_now();
             } else if self.grey().is_empty() {

@@ -12,7 +12,7 @@ use core::panic::Location;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use gc_hooks::{Check, CheckLevel, Origin, Violation};
+use gc_hooks::{Check, Origin, Violation};
 
 use super::RawGc;
 use crate::mutator::Mutator;
@@ -162,7 +162,7 @@ fn is_slot_usable(
     call_site: &'static Location<'static>,
 ) -> bool {
     let shared = scope.shared();
-    if shared.level != CheckLevel::Paranoid {
+    if !shared.checks.makes(Check::VirginSlot) {
         return true;
     }
     shared.hooks.holds(Check::VirginSlot, is_live, || {

@@ -1,5 +1,6 @@
 //! Cycles in doubt: work after termination, missed barriers, voided cycles.
 
+use gc_core::fault::{Persistence, Site};
 use gc_core::raw;
 use gc_core::{
     Check, CheckLevel, CollectError, Edge, Heap, Mutator, Origin, Phase, Reclaiming, Root,
@@ -84,13 +85,14 @@ fn hide_an_object(heap: &Heap, mutator: &mut Mutator) -> Root<Node<'static>> {
         while last.id != 0 {
             last = last.next.get().unwrap();
         }
-        heap.fault().skip_barriers(2);
+        heap.fault()
+            .arm(Site::BarrierSkipped, 0, Persistence::Persistent);
         let hidden = last.next.take(scope);
         assert_eq!(hidden.unwrap().id, 42);
         scope.get(&scanned).unwrap().next.set(scope, hidden);
     });
     assert_eq!(
-        heap.fault().barriers_skipped(),
+        heap.fault().strikes(Site::BarrierSkipped),
         2,
         "the fault was activated"
     );
@@ -105,6 +107,9 @@ fn a_missed_barrier_is_found_before_anything_is_freed() {
     while heap.step(1000).unwrap().progress != StepProgress::Idle {}
     let violation = only(&heap, Check::UnmarkedReachable);
     assert!(violation.type_name.unwrap().contains("Node"));
+    assert_eq!(violation.field, Some("Node.next"));
+    let store = violation.call_site.expect("the store that hid it");
+    assert!(store.file().ends_with("cycles.rs"), "{violation}");
     assert!(heap.stats().cycles_voided > 0);
     let hidden = mutator.enter(|scope| scope.get(&root).unwrap().next.get().map(|node| node.id));
     assert_eq!(hidden, Some(42), "the hidden object was lost");

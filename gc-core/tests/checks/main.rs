@@ -2,7 +2,16 @@
 //! and is contained: the heap goes on serving, live objects are intact, the accounts balance.
 #![allow(unsafe_code)]
 
+mod blind;
+mod classes;
 mod cycles;
+mod fields;
+mod gates;
 mod objects;
+mod origins;
 mod pointers;
+mod quarantine;
+mod sites;
+mod spans;
+mod stores;
 mod support;

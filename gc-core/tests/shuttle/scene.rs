@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use gc_core::fault::{Persistence, Site};
 use gc_core::{Check, CheckLevel, Driver, Heap, Policy, StepProgress};
 use gc_hooks::sync::yield_now;
 use shuttle::rand::{Rng, thread_rng};
@@ -140,7 +141,8 @@ impl<G: Guard> Scene<G> {
         assert!(stage.anchors.set(anchors).is_ok());
         drop(mutator);
         if stage.plan.skips_barriers {
-            stage.heap.fault().skip_barriers(u64::MAX);
+            let fault = stage.heap.fault();
+            fault.arm(Site::BarrierSkipped, 0, Persistence::Persistent);
         }
         let mutators: Vec<_> = (1..=stage.plan.mutators)
             .map(|number| {

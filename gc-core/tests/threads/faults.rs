@@ -3,6 +3,7 @@
 use std::sync::mpsc::channel;
 use std::thread;
 
+use gc_core::fault::{Persistence, Site};
 use gc_core::{Check, CheckLevel, Driver, Heap, Mutator, Phase, Root};
 
 use crate::support::{Link, assert_list, builder, ledger, link, list, until, verify};
@@ -61,11 +62,11 @@ fn hide(heap: &Heap, late: &mut Mutator) -> Root<Link<'static>> {
             other.join().unwrap()
         });
         let hidden = list(scope, 3);
-        let skipped = heap.fault().barriers_skipped();
-        heap.fault().skip_barriers(1);
+        let skipped = heap.fault().strikes(Site::BarrierSkipped);
+        heap.fault().arm(Site::BarrierSkipped, 0, Persistence::Once);
         scope.get(&holder).unwrap().next.set(scope, hidden);
         assert_eq!(
-            heap.fault().barriers_skipped(),
+            heap.fault().strikes(Site::BarrierSkipped),
             skipped + 1,
             "the fault was activated"
         );
@@ -137,7 +138,7 @@ fn several_threads_without_barriers_lose_nothing_at_level_paranoid() {
                     .collect();
                 for holder in &holders {
                     heap.request_collect();
-                    heap.fault().skip_barriers(1);
+                    heap.fault().arm(Site::BarrierSkipped, 0, Persistence::Once);
                     mutator.enter(|scope| {
                         // The holder was marked long ago or not yet; a list is stored once.
                         let hidden = list(scope, 30);

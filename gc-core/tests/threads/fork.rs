@@ -7,7 +7,7 @@ use std::process::Command;
 
 use gc_core::{Check, CollectError, Driver, Heap, ShutdownError};
 
-use crate::support::{assert_list, assert_serves, heap_with, list};
+use crate::support::{assert_list, assert_serves, builder, heap_with, list};
 
 unsafe extern "C" {
     fn fork() -> c_int;
@@ -69,8 +69,13 @@ fn look_from_child(heap: &Heap) -> c_int {
 fn alone() {
     // A child that panics has nobody to tell.
     set_hook(Box::new(|_| ()));
-    for driver in [Driver::Background(1), Driver::Background(2)] {
-        let heap = heap_with(driver);
+    let with_threads = [Driver::Background(1), Driver::Background(2)].map(builder);
+    // One that delivers is missing in a child as one that collects is.
+    let with_threads = with_threads
+        .into_iter()
+        .chain([builder(Driver::Manual).deliver_on_own_thread()]);
+    for builder in with_threads {
+        let heap = builder.build().unwrap();
         let root = heap.mutator().enter(|scope| scope.root(list(scope, 100)));
         assert_eq!(in_fork(|| look_from_child(&heap)), REFUSED);
         // A child that only lets go of what it has does no harm, and does not wait for threads that
@@ -88,7 +93,7 @@ fn alone() {
         assert_eq!(heap.health().total(), 0, "the parent goes on");
         assert_serves(&heap);
     }
-    // Without collector threads nothing is missing in the child.
+    // Without threads nothing is missing in the child.
     let heap = heap_with(Driver::Incremental);
     let in_child = in_fork(|| {
         heap.collect().unwrap();

@@ -10,6 +10,7 @@ mod faults;
 mod fork;
 mod graph;
 mod handles;
+mod hooks;
 mod lifecycle;
 mod limits;
 mod stalls;

@@ -1,9 +1,11 @@
 //! Strategies for policies and for texts that look like them.
 
+pub mod refused;
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use gc_hooks::{Check, Escalation, Policy, Rate, Response};
+use gc_hooks::{Check, Escalation, Policy, Rate, Response, Severity};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
@@ -24,12 +26,16 @@ fn any_response() -> impl Strategy<Value = Response> {
 }
 
 fn any_escalation() -> impl Strategy<Value = Escalation> {
-    (any::<NonZeroU64>(), any_response())
-        .prop_map(|(after, response)| Escalation { after, response })
+    let within = prop::option::of(any_time());
+    (any::<NonZeroU64>(), within, any_response()).prop_map(|(after, within, response)| Escalation {
+        after,
+        within,
+        response,
+    })
 }
 
 /// Round numbers of every unit, crooked ones, and what a text cannot say exactly.
-fn any_drain() -> impl Strategy<Value = Duration> {
+fn any_time() -> impl Strategy<Value = Duration> {
     prop_oneof![
         (1..200_u64, select(&[1, 1_000, 60_000, 3_600_000][..]))
             .prop_map(|(number, size)| Duration::from_millis(number * size)),
@@ -48,23 +54,31 @@ pub fn any_policy() -> impl Strategy<Value = Policy> {
         Policy::COUNT,
         Policy::HOOK,
     ];
-    let changes = prop::collection::vec((select(Check::ALL), any_response()), 0..30);
+    let checks = prop::collection::vec((select(Check::ALL), any_response()), 0..30);
+    let severities = prop::collection::vec((select(Severity::ALL), any_response()), 0..4);
     let rate = any::<Option<NonZeroU32>>();
-    let escalation = prop::option::of(any_escalation());
-    let drain = prop::option::of(any_drain());
-    (select(presets.to_vec()), changes, rate, escalation, drain).prop_map(
-        |(mut policy, changes, rate, escalation, drain)| {
-            for (check, response) in changes {
+    let ladder = prop::collection::vec(any_escalation(), 0..5);
+    let times = (prop::option::of(any_time()), prop::option::of(any_time()));
+    let preset = select(presets.to_vec());
+    (preset, checks, severities, rate, ladder, times).prop_map(
+        |(mut policy, checks, severities, rate, ladder, (drain, deadline))| {
+            for (check, response) in checks {
                 policy = policy.with(check, response);
+            }
+            for (severity, response) in severities {
+                policy = policy.with_severity(severity, response);
             }
             if let Some(per_second) = rate {
                 policy = policy.with_rate(Rate { per_second });
             }
-            if let Some(escalation) = escalation {
-                policy = policy.with_escalation(escalation);
+            for step in ladder {
+                policy = policy.with_escalation(step);
             }
             if let Some(drain) = drain {
                 policy = policy.with_drain(drain);
+            }
+            if let Some(deadline) = deadline {
+                policy = policy.with_hook_deadline(deadline);
             }
             policy
         },
@@ -108,6 +122,10 @@ pub fn nearly_valid_text() -> impl Strategy<Value = String> {
         "rate=",
         "escalate=",
         "drain=",
+        "hook-deadline=",
+        "over-marking=",
+        "dangling",
+        "/",
         "ms",
         "s",
         "m",
@@ -130,7 +148,10 @@ pub fn nearly_valid_text() -> impl Strategy<Value = String> {
         select(&["ms", "s", "m", "h"][..]),
     )
         .prop_map(|(one, two, response, unit)| {
-            format!("rate={one}/s,escalate={two}:{response},drain={one}{unit}")
+            format!(
+                "rate={one}/s,escalate={two}:{response},escalate={one}/{two}{unit}:{response},\
+                 drain={one}{unit},hook-deadline={two}{unit}"
+            )
         });
     let word = prop_oneof![check, response, number, sign.clone(), sign, item, rule];
     prop::collection::vec(word, 0..12).prop_map(|words| words.concat())

@@ -9,6 +9,8 @@
 
 use std::cell::Cell;
 
+pub use gc_hooks::fault::Persistence;
+
 use crate::error::{OsCall, OsError};
 
 /// `ENOMEM`, the error number of every injected failure.
@@ -21,15 +23,6 @@ pub enum Target {
     Any,
     /// Calls of one kind.
     Call(OsCall),
-}
-
-/// How often the fault strikes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Persistence {
-    /// The chosen call fails, the ones after it work.
-    Once,
-    /// The chosen call fails and so does every later one.
-    Persistent,
 }
 
 #[derive(Clone, Copy)]

@@ -115,6 +115,7 @@ fn loom_two_sweepers_one_claim() {
                 assert_eq!(word.state(), Some(SpanState::Claimed));
                 false
             }
+            Err(refusal) => panic!("the word alone knows nothing of {refusal:?}"),
         };
         let other = Arc::clone(&model);
         let other = thread::spawn(move || sweep(&other));

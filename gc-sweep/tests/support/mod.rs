@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gc_hooks::{Check, Health, Hooks, Phase, Policy, Violation};
+use gc_hooks::{Check, CheckLevel, Checks, Health, Hooks, Phase, Policy, Violation};
 use gc_sweep::{
     AllocError, ClassId, ClassSpec, Colour, DeadSlot, DropGlue, FreshSlot, Reaped, Reaper, Run,
     Scan, SizeClass, SlotSize, Space, SpaceConfig, SpanState, StateByte, SweepMode, SweepProgress,
@@ -17,6 +17,7 @@ pub const CONFIG: SpaceConfig = SpaceConfig {
     release_chunks_per_cycle: 4,
     chunks_kept_min: 0,
     span_pages_max: u32::MAX,
+    checks: Checks::at(CheckLevel::Default),
 };
 
 pub struct Lab {
@@ -168,6 +169,11 @@ impl Lab {
         self.space.set_context(self.cycle + 1, Phase::Mark);
     }
 
+    /// Opens a cycle though the one before is not swept.
+    pub fn open_cycle_early(&mut self) {
+        self.colour = self.colour.next();
+    }
+
     /// Marks an object as the marker does.
     pub fn mark(&self, address: usize) {
         let state = self.state(address);
@@ -202,6 +208,21 @@ impl Lab {
         assert_eq!(progress.remaining, 0);
         assert!(self.space.is_swept());
         progress
+    }
+
+    /// Sweeps everything and calls `act` with the space and the address of each object that goes to its destructor.
+    pub fn sweep_with(&mut self, act: &mut dyn FnMut(&Space, usize)) {
+        struct Acting<'a>(&'a Space, &'a mut dyn FnMut(&Space, usize));
+        impl Reaper for Acting<'_> {
+            fn reap(&mut self, dead: DeadSlot) -> Reaped {
+                (self.1)(self.0, dead.address());
+                Reaped::Done
+            }
+        }
+        let mut reaper = Acting(&self.space, act);
+        self.space
+            .sweep_step(usize::MAX, SweepMode::Any, &mut reaper);
+        assert!(self.space.is_swept());
     }
 
     /// A whole cycle with these objects alive.

@@ -1,0 +1,119 @@
+//! What a cycle did and how long it took: for its report, and for events.
+//!
+//! Written by the cycle at its turning points, under its lock. Deliberately absent: anything that decides
+//! what the cycle does.
+
+use std::time::{Duration, Instant};
+
+use gc_hooks::Phase;
+use gc_sweep::Usage;
+
+use crate::events::Event;
+use crate::progress::{CycleReport, Reclaiming};
+use crate::shared::Shared;
+
+/// See the module.
+pub(super) struct Tally {
+    number: u32,
+    /// By phase.
+    spent: [Duration; Phase::ALL.len()],
+    /// When the phase in progress began.
+    since: Instant,
+    /// Objects and their bytes, as of the flip.
+    marked: (u64, u64),
+    at_flip: Usage,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        Tally {
+            number: 0,
+            spent: [Duration::ZERO; Phase::ALL.len()],
+            since: Instant::now(),
+            marked: (0, 0),
+            at_flip: Usage::default(),
+        }
+    }
+
+    /// A cycle is opened.
+    pub(super) fn open(&mut self, shared: &Shared, number: u32) {
+        *self = Tally {
+            number,
+            ..Tally::new()
+        };
+        shared.progress.take_marked();
+        shared.events.post(Event::Started {
+            cycle: number,
+            bytes_live: shared.totals().bytes_used(),
+            bytes_goal: shared.progress.pacer().goal_bytes(),
+        });
+    }
+
+    /// A phase ends and another one begins.
+    pub(super) fn leave(&mut self, phase: Phase) {
+        let now = Instant::now();
+        self.spent[phase as usize] += now - self.since;
+        self.since = now;
+    }
+
+    /// The cycle is about to flip.
+    pub(super) fn flip(&mut self, shared: &Shared, late_returns: u32, voided_before: u32) {
+        self.leave(Phase::Clear);
+        self.marked = shared.progress.take_marked();
+        self.at_flip = shared.space.usage();
+        let (objects_marked, bytes_marked) = self.marked;
+        shared.events.post(Event::Flipped {
+            cycle: self.number,
+            spent: self.spent,
+            objects_marked,
+            bytes_marked,
+            bytes_live: shared.totals().bytes_used(),
+            late_returns,
+            voided_before,
+        });
+    }
+
+    /// The cycle ends without freeing anything.
+    pub(super) fn void(&self, shared: &Shared, reason: &'static str, voided_in_a_row: u32) {
+        shared.events.post(Event::Voided {
+            cycle: self.number,
+            reason,
+            voided_in_a_row,
+            has_stopped_reclaiming: shared.progress.reclaiming() == Reclaiming::Stopped,
+        });
+    }
+
+    /// The sweep is over.
+    pub(super) fn finish(&mut self, shared: &Shared) -> CycleReport {
+        self.leave(Phase::Sweep);
+        let (before, usage) = (&self.at_flip, shared.space.usage());
+        let bytes_freed = usage
+            .bytes_freed_total
+            .saturating_sub(before.bytes_freed_total);
+        let bytes_live = shared.totals().bytes_used();
+        shared.events.post(Event::Swept {
+            cycle: self.number,
+            spent: self.spent[Phase::Sweep as usize],
+            objects_freed: usage
+                .objects_freed_total
+                .saturating_sub(before.objects_freed_total),
+            bytes_freed,
+            bytes_live,
+            bytes_quarantined: usage.bytes_quarantined,
+            // Every span that was in use at the flip was due.
+            spans_swept: before.spans,
+            spans_withdrawn: usage
+                .spans_quarantined
+                .saturating_sub(before.spans_quarantined),
+            bytes_returned: usage.bytes_released.saturating_sub(before.bytes_released),
+        });
+        let (objects_marked, bytes_marked) = self.marked;
+        CycleReport {
+            cycle: self.number,
+            objects_marked,
+            bytes_marked,
+            bytes_freed,
+            bytes_live,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Starts a child, reads what it writes, ends it when its time is over, and says how it ended.
+//!
+//! Called by the workers of a campaign, one child at a time each. The child may write anything, stop in
+//! the middle of a line, write without end, close its output and go on, or never write and never end;
+//! all of that comes back as a [`Transcript`] within the deadline. Invariant: no child outlives the call.
+
+use std::io::{self, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use gc_core::Check;
+
+use super::wire::{self, Line};
+
+/// Bytes of output after which a child is ended.
+const OUTPUT_BYTES_MAX: usize = 32 << 20;
+/// Bytes of standard error that are kept.
+const STDERR_BYTES_MAX: usize = 64 << 10;
+
+/// Between two looks at a child whose output is closed.
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
+
+/// How a child ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// Its time was over, or it wrote without end.
+    Killed,
+}
+
+/// Everything that is known of a child.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Transcript {
+    pub(crate) lines: Vec<Line>,
+    /// Lines that could not be read.
+    pub(crate) garbage: u64,
+    pub(crate) stderr: String,
+    pub(crate) exit: Exit,
+}
+
+/// Runs the child of a case. `program` is this very binary.
+pub(crate) fn run(
+    program: &Path,
+    root: u64,
+    index: u64,
+    blind: Option<Check>,
+    deadline: Duration,
+) -> io::Result<Transcript> {
+    let mut command = Command::new(program);
+    command.arg("campaign-case").arg(index.to_string());
+    command.arg("--seed").arg(root.to_string());
+    if let Some(check) = blind {
+        command.arg("--blind").arg(check.id());
+    }
+    observe(command, deadline)
+}
+
+/// Runs a command and reads what it says until it ends or its time is over.
+fn observe(mut command: Command, deadline: Duration) -> io::Result<Transcript> {
+    let mut child = command
+        .env_remove("GC_POLICY")
+        .env_remove("GC_CHECKS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child
+        .stdout
+        .take()
+        .map(|pipe| collect(pipe, OUTPUT_BYTES_MAX, sender.clone()));
+    let stderr = child
+        .stderr
+        .take()
+        .map(|pipe| collect(pipe, STDERR_BYTES_MAX, sender));
+    let (status, is_killed) = attend(&mut child, &receiver, Instant::now() + deadline)?;
+    let bytes = |reader: Option<JoinHandle<Vec<u8>>>| {
+        reader
+            .and_then(|reader| reader.join().ok())
+            .unwrap_or_default()
+    };
+    let (mut lines, mut garbage) = (Vec::new(), 0);
+    let (output, errors) = (bytes(stdout), bytes(stderr));
+    for line in output.split_inclusive(|byte| *byte == b'\n') {
+        match wire::read(line) {
+            Some(line) => lines.push(line),
+            None => garbage += 1,
+        }
+    }
+    Ok(Transcript {
+        lines,
+        garbage,
+        stderr: String::from_utf8_lossy(&errors).into_owned(),
+        exit: match (is_killed, status.code(), status.signal()) {
+            (true, ..) => Exit::Killed,
+            (false, Some(code), _) => Exit::Code(code),
+            (false, None, signal) => Exit::Signal(signal.unwrap_or_default()),
+        },
+    })
+}
+
+/// Reads a pipe to its end on a thread of its own, and says so; too much is an end too. What is above
+/// the limit is read and dropped when it comes from standard error, where a child may talk.
+fn collect(
+    pipe: impl Read + Send + 'static,
+    bytes_max: usize,
+    ended: Sender<bool>,
+) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let mut limited = pipe.take(bytes_max as u64);
+        // A pipe that cannot be read on has ended.
+        let _ = limited.read_to_end(&mut bytes);
+        let is_flooded = bytes.len() == bytes_max;
+        // Nobody waits for it once the child is ended.
+        let _ = ended.send(is_flooded);
+        bytes
+    })
+}
+
+/// Waits until both pipes have ended and the child has, or its time is over.
+fn attend(
+    child: &mut Child,
+    ended: &Receiver<bool>,
+    deadline: Instant,
+) -> io::Result<(ExitStatus, bool)> {
+    for _ in 0..2 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ended.recv_timeout(left) {
+            Ok(false) | Err(RecvTimeoutError::Disconnected) => {}
+            Ok(true) | Err(RecvTimeoutError::Timeout) => return kill(child),
+        }
+    }
+    // Its output is closed: it has ended, or is about to.
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, false));
+        }
+        if Instant::now() >= deadline {
+            return kill(child);
+        }
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
+}
+
+fn kill(child: &mut Child) -> io::Result<(ExitStatus, bool)> {
+    // It may have ended by itself meanwhile.
+    let _ = child.kill();
+    Ok((child.wait()?, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, deadline: Duration) -> Transcript {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script);
+        observe(command, deadline).unwrap()
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn lines_are_read_and_garbage_is_counted() {
+        let seen = shell(
+            r#"echo '{"event":"at","op":3}'; echo garbage; printf '\377\000\n'; printf '{"event":"at","op":4'; echo oops >&2; exit 7"#,
+            PATIENCE,
+        );
+        assert_eq!(seen.lines, [Line::At { op: 3 }]);
+        assert_eq!((seen.garbage, seen.exit), (3, Exit::Code(7)));
+        assert_eq!(seen.stderr, "oops\n");
+    }
+
+    #[test]
+    fn a_signal_is_told_from_an_exit() {
+        assert_eq!(shell("kill -ABRT $$", PATIENCE).exit, Exit::Signal(6));
+        assert_eq!(shell("kill -SEGV $$", PATIENCE).exit, Exit::Signal(11));
+        assert_eq!(shell("exit 0", PATIENCE).exit, Exit::Code(0));
+    }
+
+    #[test]
+    fn a_child_that_does_not_end_is_ended() {
+        let short = Duration::from_millis(100);
+        assert_eq!(shell("exec sleep 1000", short).exit, Exit::Killed);
+        let silent = "exec sleep 1000 >/dev/null 2>&1";
+        assert_eq!(shell(silent, short).exit, Exit::Killed);
+    }
+
+    #[test]
+    fn a_child_that_writes_without_end_is_ended() {
+        let seen = shell("exec yes garbage", PATIENCE);
+        assert_eq!(seen.exit, Exit::Killed);
+        assert!(seen.garbage > 0 && seen.lines.is_empty());
+    }
+}
