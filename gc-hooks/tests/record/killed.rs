@@ -41,14 +41,20 @@ fn assert_right(record: &PreviousRecord, written: u64) {
         let number = found.numbers[0].1 as u32;
         assert_eq!(found.to_string(), printed(number, found.sequence));
     }
-    assert_eq!(record.first().map(|first| first.sequence), Some(1));
     // A thread is in the middle of one violation at most, or between counting it and beginning it.
     let unfinished = record.unfinished();
     let sequences = record.recent().iter().map(|found| found.sequence);
     let known: Vec<u64> = sequences.chain(unfinished.iter().copied()).collect();
     let window = record.total().saturating_sub(63).max(1)..=record.total();
     let missing = window.filter(|sequence| !known.contains(sequence)).count();
-    assert!((unfinished.len() + missing) as u64 <= THREADS, "{record}");
+    // The thread with the first violation may be held up before it wrote it, while others go on.
+    let first = record.first().map(|first| first.sequence);
+    let is_first_whole = record.recent().iter().any(|found| found.sequence == 1);
+    assert!(first == Some(1) || first.is_none() && !is_first_whole);
+    let is_known = unfinished.contains(&1);
+    let is_first_alone = first.is_none() && record.total() > 64 && !is_known;
+    let in_the_middle = unfinished.len() + missing + usize::from(is_first_alone);
+    assert!(in_the_middle as u64 <= THREADS, "{record}");
     let counted: u64 = record.counts().iter().map(|(_, count)| count).sum();
     assert!(counted <= record.total() && counted + THREADS >= record.total());
 }
