@@ -5,6 +5,9 @@
 //! are arithmetic on a handful of words. What is found wrong is reported and rebuilt from primary
 //! numbers: the goal from live bytes, live bytes from a recount of the spans.
 //!
+//! A third look is taken by whoever finds nothing to sweep in a sweep that is not over: with every
+//! mutator held and nobody behind the gate, a span in no list is lost, and put back.
+//!
 //! Invariant: nothing is reported on the strength of totals that others are changing. A mismatch seen
 //! beside running mutators is a reason to look again with every mutator held, and no more; until that
 //! can be done, live bytes are taken for no more and no less than the other totals allow
@@ -15,8 +18,9 @@ use std::time::Duration;
 
 use gc_hooks::{Check, Violation};
 
-use crate::gate::Closed;
+use crate::gate::{Closed, SWEEPERS};
 use crate::pacer::Totals;
+use crate::record::HeldRecord;
 use crate::shared::Shared;
 
 /// Looks at the goals as a cycle opens, when nothing is freed and every span is swept.
@@ -57,29 +61,40 @@ pub(crate) fn check_totals(shared: &Shared) {
 /// With every mutator held, recounts the accounts if the totals still contradict one another. Answers
 /// those totals.
 fn recount(shared: &Shared) -> Option<Totals> {
-    let totals = match shared.sweeping.close() {
-        Closed::Empty => shared.world.with_all_held(Duration::ZERO, |held| {
-            for record in held {
-                record.local().for_each_run(|run| shared.space.sync(run));
-            }
-            let totals = shared.totals();
-            let is_wrong = !totals.is_plausible();
-            if is_wrong {
-                // What it finds it reports and sets right.
-                let _rebuilt = shared.space.ledger();
-            }
-            is_wrong.then_some(totals)
-        }),
+    let totals = while_nobody_sweeps(shared, |held| {
+        for record in held {
+            record.local().for_each_run(|run| shared.space.sync(run));
+        }
+        let totals = shared.totals();
+        let is_wrong = !totals.is_plausible();
+        if is_wrong {
+            // What it finds it reports and sets right.
+            let _rebuilt = shared.space.ledger();
+        }
+        is_wrong.then_some(totals)
+    });
+    totals.flatten()
+}
+
+/// Looks for spans that a sweep waits for and nobody has in hand. True when there were any: they can be
+/// swept now. For the holder of the cycle's lock, who found nothing to sweep.
+pub(crate) fn find_lost_spans(shared: &Shared) -> bool {
+    let is_mended = || while_nobody_sweeps(shared, |_| shared.space.mend_lists());
+    shared.space.is_sweep_stuck() && is_mended().unwrap_or_default()
+}
+
+/// Calls `f` with the sweep's gate closed and every mutator held. `None` if that cannot be had at once.
+fn while_nobody_sweeps<R>(shared: &Shared, f: impl FnOnce(&[HeldRecord]) -> R) -> Option<R> {
+    let result = match shared.sweeping.close() {
+        Closed::Empty => shared.world.with_all_held(Duration::ZERO, f),
         Closed::Breached(breach) => {
-            shared
-                .hooks
-                .report(shared.breach_of(breach, "helpers who sweep"));
+            shared.hooks.report(shared.breach_of(breach, SWEEPERS));
             None
         }
         Closed::Occupied => None,
     };
     shared.sweeping.open();
-    totals.flatten()
+    result
 }
 
 fn told(shared: &Shared, reason: &'static str) -> Violation {

@@ -20,7 +20,10 @@ use gc_hooks::{Check, Origin, Phase};
 
 #[cfg(feature = "fault-inject")]
 use crate::fault::Site;
+use crate::grey::Grey;
 use crate::handshake;
+#[cfg(feature = "fault-inject")]
+use crate::local::Unbarriered;
 use crate::local::{Barrier, Local};
 use crate::record::Record;
 use crate::shared::{Shared, Source};
@@ -71,7 +74,7 @@ impl Store<'_> {
             self.note(word, new);
         }
         #[cfg(feature = "fault-inject")]
-        if self.local.barrier.get().shades() && self.shared.hooks.strikes(Site::BarrierSkipped) {
+        if self.local.barrier.get().shades() && self.skips(word) {
             return word.swap(new, Ordering::AcqRel);
         }
         point();
@@ -155,7 +158,7 @@ impl Store<'_> {
             return self.shared.refuse(address, source);
         }
         let phase = self.shared.world.phase();
-        self.push_grey(address);
+        self.push_grey(Grey::new(address, origin));
         let marked = self.shared.space.states().mark(address, byte, colour);
         // Once a termination is decided nothing white can be reached any more, so an object that is
         // marked here then is doubtful. The phase is the one from before the push: a mark that was made
@@ -171,6 +174,20 @@ impl Store<'_> {
         }
     }
 
+    /// Whether the barrier of a store is left out.
+    #[cfg(feature = "fault-inject")]
+    fn skips(self, word: &AtomicUsize) -> bool {
+        let is_off = match self.local.unbarriered.get() {
+            Unbarriered::Nobody => false,
+            Unbarriered::Everybody => true,
+            Unbarriered::Type(index) => {
+                let span = self.shared.space.span_of(core::ptr::from_ref(word).addr());
+                span.is_some_and(|span| span.type_index() == index)
+            }
+        };
+        is_off || self.shared.hooks.strikes(Site::BarrierSkipped)
+    }
+
     /// Whether a shade that is due is left out.
     #[cfg(feature = "fault-inject")]
     fn misses(self, origin: Origin) -> bool {
@@ -183,7 +200,7 @@ impl Store<'_> {
 
     /// Hands an object to the collector. Only a push that makes the deque grow can take long, so only
     /// that one is timed.
-    fn push_grey(self, address: usize) {
+    fn push_grey(self, object: Grey) {
         point();
         #[cfg(feature = "fault-inject")]
         if self.shared.hooks.strikes(Site::ShadeUnpushed) {
@@ -191,10 +208,10 @@ impl Store<'_> {
         }
         let grey = &self.local.grey;
         if !grey.len().is_power_of_two() {
-            return grey.push(address);
+            return grey.push(object);
         }
         let begun = Instant::now();
-        grey.push(address);
+        grey.push(object);
         self.record.paused_since(begun);
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use crossbeam_deque::Injector;
@@ -280,6 +280,7 @@ impl Builder {
             packets: Injector::new(),
             hungry: AtomicU32::new(0),
             late_greys: AtomicU32::new(0),
+            has_missed: AtomicBool::new(false),
             marking: Gate::closed(),
             sweeping: Gate::closed(),
             progress: Progress::new(u64::from(self.growth_percent), goal_limit_bytes),

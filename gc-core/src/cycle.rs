@@ -30,7 +30,7 @@ use crate::mark::{self, Drained, Marker};
 use crate::progress::{CycleReport, Reclaiming};
 use crate::request::{Handshake, Request, colour_of};
 use crate::shared::Shared;
-use crate::verify::{self, Expect, Verifier};
+use crate::verify;
 use crate::weak;
 
 mod tally;
@@ -70,7 +70,7 @@ pub(crate) struct Cycle {
     patience: Patience,
     is_stall_reported: bool,
     /// What is known of the gate of this cycle.
-    gate: Watch,
+    pub(crate) gate: Watch,
     tally: Tally,
     finished: Option<CycleReport>,
 }
@@ -129,8 +129,7 @@ impl Cycle {
         self.late_returns = 0;
         self.gate = Watch::new(Instant::now());
         self.ephemerons.reset();
-        shared.late_greys.store(0, Ordering::Relaxed);
-        shared.space.begin_marking();
+        shared.begin_marking();
         self.tally.open(shared, self.number);
         shared.roots.arm(self.colour);
         self.enter_phase(shared, Phase::Arm);
@@ -315,8 +314,8 @@ impl Cycle {
     /// Nulls weak cells and flips, unless work appeared since termination: then marks on, and
     /// voids the cycle when that repeats.
     fn clear_and_flip(&mut self, shared: &Shared) -> Advance {
-        if shared.checks.makes(Check::UnmarkedReachable) && !self.verify(shared) {
-            self.void(shared, Check::UnmarkedReachable);
+        if let Some(reason) = verify::second_opinion(shared, self.colour) {
+            self.void(shared, reason);
             return Advance::More;
         }
         // A helper who came out since termination, and was not counted in, may have had work with it.
@@ -333,9 +332,8 @@ impl Cycle {
             }
             return Advance::More;
         }
-        // Marking that went by a broken record may have missed objects.
-        if shared.space.was_record_broken() {
-            self.void(shared, Check::SpanSeal);
+        if let Some(reason) = shared.doubt_of_marking() {
+            self.void(shared, reason);
             return Advance::More;
         }
         weak::clear_dead(shared, shared.weak_class, self.colour);
@@ -350,13 +348,6 @@ impl Cycle {
         self.ask(shared, Handshake::None);
         shared.signal.wake();
         Advance::More
-    }
-
-    /// Asks the second opinion. `false` when it found a reachable object that is not marked.
-    fn verify(&mut self, shared: &Shared) -> bool {
-        let words = verify::stack_words(shared);
-        let report = Verifier::new(shared, Expect::Marked(self.colour)).run(&words);
-        report.objects_unmarked == 0
     }
 
     fn sweep(&mut self, shared: &Shared) -> Advance {

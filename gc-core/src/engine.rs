@@ -12,12 +12,13 @@
 use std::sync::{PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use gc_hooks::sync::{Mutex, MutexGuard, yield_now};
+use gc_hooks::sync::{Mutex, MutexGuard};
 use gc_hooks::{Delivery, Phase, Turn};
 use gc_sweep::SweepMode;
 
+use crate::audit;
 use crate::cycle::{Advance, Cycle};
-use crate::gate::{Breach, Closed, Gate};
+use crate::gate::SWEEPERS;
 use crate::mark::{Drained, Marker};
 use crate::progress::CycleReport;
 use crate::reap::{self, DropReaper};
@@ -183,10 +184,12 @@ impl Engine {
                 Advance::Waiting => break StepProgress::Waiting,
                 Advance::Idle => break StepProgress::Idle,
                 Advance::Sweep => {
+                    self.mend_sweeping_gate();
                     drop(held.take());
                     let has_swept = self.sweep(&mut budget, mode);
                     held = relock();
-                    if !has_swept && !self.shared.space.is_swept() {
+                    let is_stuck = !has_swept && !self.shared.space.is_swept();
+                    if is_stuck && !(held.is_some() && audit::find_lost_spans(&self.shared)) {
                         break StepProgress::Waiting;
                     }
                 }
@@ -199,6 +202,15 @@ impl Engine {
         };
         drop(held);
         report
+    }
+
+    /// Sees to it that the sweep's gate lets sweepers in, which whoever holds the cycle's lock can tell:
+    /// nobody else closes it.
+    fn mend_sweeping_gate(&self) {
+        if let Some(breach) = self.shared.sweeping.mend() {
+            let violation = self.shared.breach_of(breach, SWEEPERS);
+            self.shared.hooks.report(violation);
+        }
     }
 
     /// Sweeps what the budget allows, holding nothing. `false` when nothing could be swept: others are
@@ -293,31 +305,17 @@ impl Engine {
             self.lock_cycle()
         };
         let was_marking = self.shared.marking.is_open();
-        let begun = Instant::now();
-        let close = |gate: &Gate, breached: &mut dyn FnMut(Breach)| {
-            loop {
-                match gate.close() {
-                    Closed::Empty => return true,
-                    Closed::Breached(breach) => breached(breach),
-                    Closed::Occupied => {}
-                }
-                if begun.elapsed() >= HOLD_PATIENCE {
-                    return false;
-                }
-                yield_now();
-            }
-        };
         let shared = &self.shared;
-        let are_closed = close(&shared.marking, &mut |breach| cycle.doubt(shared, breach))
-            && close(&shared.sweeping, &mut |breach| {
-                let violation = shared.breach_of(breach, "helpers who sweep");
-                shared.hooks.report(violation);
+        let doubt = &mut |breach| cycle.doubt(shared, breach);
+        let are_closed = shared.marking.empty(HOLD_PATIENCE, doubt)
+            && shared.sweeping.empty(HOLD_PATIENCE, &mut |breach| {
+                shared.hooks.report(shared.breach_of(breach, SWEEPERS));
             });
         let result = are_closed
             .then(|| self.shared.world.with_all_held(patience, f))
             .flatten();
         self.shared.sweeping.open();
-        if was_marking {
+        if was_marking && !cycle.gate.is_doubtful() {
             self.shared.marking.open();
         }
         result.ok_or(CollectError::MutatorsInside)

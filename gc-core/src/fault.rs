@@ -34,7 +34,7 @@ mod strokes;
 
 pub use class::{Aim, Bench, Class, How, Moment, Stake, State, Stroke, Struck};
 pub use classes::{CLASSES, NOT_APPLICABLE};
-pub use gc_hooks::fault::{Persistence, Site};
+pub use gc_hooks::fault::{BLIND_VARIABLE, Persistence, Site};
 pub use gc_sweep::fault as sweep;
 pub use gc_sweep::os::fault as os;
 
@@ -99,11 +99,14 @@ impl<'a> FaultInjector<'a> {
 
     /// Breaks the seal of a shape. `false` when the heap does not know the shape.
     pub fn break_shape(&self, shape: Shape) -> bool {
-        match self.heap.shape_info(shape) {
-            Some(info) => info.break_seal(),
-            None => return false,
-        }
-        true
+        let info = self.heap.shape_info(shape);
+        info.map(|info| info.break_seal()).is_some()
+    }
+
+    /// Breaks the seal of the second copy of a shape. `false` when the heap does not know the shape.
+    pub fn break_spare_shape(&self, shape: Shape) -> bool {
+        let info = self.heap.shape_info(shape);
+        info.map(|info| info.break_spare()).is_some()
     }
 
     /// Breaks the seal of the shape of the object at an address. `false` when no untyped object stands

@@ -4,7 +4,7 @@
 //! cycle's lock, opens it when there may be grey objects, and closes it to find out whether there are
 //! none. A helper leaves with nothing in private, so a closed gate with nobody behind it means that
 //! every grey object is in a deque or a queue. The sweep has a gate of its own, which is closed only
-//! while the accounts are recounted.
+//! while the accounts are recounted or a lost span is looked for.
 //!
 //! Helpers are counted twice: in the word that decides, and in books that only grow. A helper books its
 //! entry after it was counted in and its exit before it is counted out; so when the word counts
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use gc_hooks::patience::Patience;
 use gc_hooks::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use gc_hooks::sync::point;
+use gc_hooks::sync::{point, yield_now};
 
 /// Set while helpers may join. The rest of the word counts them.
 const OPEN: u64 = 1 << 63;
@@ -29,6 +29,9 @@ const HELPERS_MAX: u64 = 1 << 32;
 const GHOST_DEADLINE: Duration = Duration::from_secs(1);
 /// Looks that must find the books empty meanwhile. A helper is out of them for an instant only.
 const GHOST_LOOKS_MIN: u32 = 20;
+
+/// Why a breach of the sweep's gate is told.
+pub(crate) const SWEEPERS: &str = "helpers who sweep";
 
 /// See the module.
 pub(crate) struct Gate {
@@ -123,6 +126,38 @@ impl Gate {
         } else {
             Closed::Occupied
         }
+    }
+
+    /// Closes the gate and waits until nobody is behind it, for so long at most; `false` when somebody
+    /// still is. Helpers whom the books do not know are told as a breach and waited for no longer.
+    pub(crate) fn empty(&self, patience: Duration, breached: &mut dyn FnMut(Breach)) -> bool {
+        let begun = Instant::now();
+        let mut watch = Watch::new(begun);
+        loop {
+            let now = Instant::now();
+            match watch.close(self, now) {
+                Passage::Empty => return true,
+                Passage::Breached(breach) => breached(breach),
+                Passage::Occupied | Passage::Hopeless => {}
+            }
+            // Ghosts are given their own deadline, which ends however busy the machine is.
+            if now.duration_since(begun) >= patience && !self.is_booked_empty() {
+                return false;
+            }
+            yield_now();
+        }
+    }
+
+    /// Opens a gate that nobody has closed and that lets nobody in all the same: its word was
+    /// overwritten. Answers what was found.
+    pub(crate) fn mend(&self) -> Option<Breach> {
+        let word = self.word.load(Ordering::Relaxed);
+        if word & OPEN != 0 && word & !OPEN < HELPERS_MAX {
+            return None;
+        }
+        let breach = self.rebuild(word & !OPEN);
+        self.open();
+        Some(breach)
     }
 
     /// Whether nobody is behind the gate by the books, whatever the word says. For an instant they do

@@ -46,6 +46,7 @@
 //! | `stores` | sampled stores |
 //! | `stack`, `roots` | value stacks; the root table |
 //! | `pauses` | how long mutators were kept from their work |
+//! | `grey` | an object on its way to the marker |
 //! | `request`, `local`, `record`, `world` | what is asked of mutators; one mutator; all of them |
 //! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
@@ -78,6 +79,8 @@ mod stack;
 mod pauses;
 
 mod roots;
+
+mod grey;
 
 mod request;
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crossbeam_deque::Worker;
 use gc_sweep::{ClassId, Colour, FreshSlot, Run, SizeClass, Space};
 
+use crate::grey::Grey;
 use crate::object::TypeInfo;
 use crate::stack::StackMemory;
 
@@ -38,6 +39,16 @@ impl Barrier {
     }
 }
 
+/// Whose stores a mutator makes without their barrier, as one does whose code was compiled so.
+#[cfg(feature = "fault-inject")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unbarriered {
+    Nobody,
+    Everybody,
+    /// Objects of the type of this index.
+    Type(u32),
+}
+
 /// Entries of the descriptor-to-class table in front of the type register. A miss costs a lock and
 /// a hash lookup; a collision costs misses, never a different placement.
 const LOOKUP_ENTRIES: usize = 64;
@@ -53,18 +64,20 @@ pub(crate) struct Local {
     /// Stores until the next one that is sampled.
     pub(crate) stores_to_sample: Cell<u32>,
     /// Objects this mutator shaded; the collector steals from it.
-    pub(crate) grey: Worker<usize>,
+    pub(crate) grey: Worker<Grey>,
     /// Leased spans, indexed by class.
     runs: UnsafeCell<Vec<Run>>,
     /// Lookup key to class, see [`lookup_key`].
     lookup: [Cell<(usize, Option<ClassId>)>; LOOKUP_ENTRIES],
     /// Value stacks whose live slots are roots.
     stacks: UnsafeCell<Vec<Arc<StackMemory>>>,
+    #[cfg(feature = "fault-inject")]
+    pub(crate) unbarriered: Cell<Unbarriered>,
 }
 
 impl Local {
     /// The local part of a mutator that allocates in `colour`, with the barrier off.
-    pub(crate) fn new(colour: Colour, grey: Worker<usize>) -> Self {
+    pub(crate) fn new(colour: Colour, grey: Worker<Grey>) -> Self {
         Local {
             colour: Cell::new(colour),
             barrier_colour: Cell::new(colour),
@@ -74,6 +87,8 @@ impl Local {
             runs: UnsafeCell::new(Vec::new()),
             lookup: core::array::from_fn(|_| Cell::new((0, None))),
             stacks: UnsafeCell::new(Vec::new()),
+            #[cfg(feature = "fault-inject")]
+            unbarriered: Cell::new(Unbarriered::Nobody),
         }
     }
 

@@ -25,6 +25,7 @@ use gc_sweep::{Colour, Span, StateByte};
 use crate::ephemeron::Pending;
 #[cfg(feature = "fault-inject")]
 use crate::fault::Site;
+use crate::grey::Grey;
 use crate::object;
 use crate::scan::{self, Scanned, Trust};
 use crate::shared::{Shared, Source};
@@ -138,8 +139,8 @@ impl Marker {
             self.scan_apart(shared, piece.address, piece.from);
             return Some(None);
         }
-        if let Some(address) = self.steal(shared) {
-            return Some(self.visit_grey(shared, address));
+        if let Some(object) = self.steal(shared) {
+            return Some(self.visit_grey(shared, object));
         }
         self.steal_packet(shared).then_some(None)
     }
@@ -223,10 +224,11 @@ impl Marker {
 
     /// Scans an object that a barrier or a root shaded: it is marked already, or about to be. Its
     /// byte is looked at again, since a slot may have been freed between a check and its mark.
-    fn visit_grey(&mut self, shared: &Shared, address: usize) -> Option<usize> {
+    fn visit_grey(&mut self, shared: &Shared, object: Grey) -> Option<usize> {
+        let address = object.address();
         let byte: StateByte = shared.state(address);
         if !byte.is_object() {
-            shared.refuse(address, Source::of(Origin::BarrierOld));
+            shared.refuse(address, Source::of(object.origin()));
             return None;
         }
         shared.space.states().mark(address, byte, self.colour);
@@ -274,7 +276,7 @@ impl Marker {
         }
     }
 
-    /// Scans an object again whose span names no registered type, if that is because its record was broken.
+    /// Scans an object again whose span names no registered type, or whose shape is broken.
     #[cold]
     #[inline(never)]
     fn scan_doubtful(
@@ -285,15 +287,9 @@ impl Marker {
         from: usize,
         trust: Trust,
     ) {
-        let scanned = if shared.space.mends_record_of(address) {
-            scan::scan(&shared.types, span, address, from, trust, &mut self.stack)
-        } else {
-            Scanned::NoDescriptor
-        };
-        match scanned {
-            Scanned::Whole => {}
+        match shared.scan_doubtful(span, address, from, trust, &mut self.stack) {
             Scanned::Until(from) => self.pieces.push(Piece { address, from }),
-            Scanned::NoDescriptor => shared.refuse_descriptor(address, span.type_index()),
+            Scanned::Whole | Scanned::NoDescriptor => {}
         }
     }
 
@@ -318,7 +314,7 @@ impl Marker {
     }
 
     /// One grey object from the injector or from a mutator's deque.
-    fn steal(&mut self, shared: &Shared) -> Option<usize> {
+    fn steal(&mut self, shared: &Shared) -> Option<Grey> {
         point();
         steal_from(|| shared.injector.steal()).or_else(|| {
             let mut records = self.known.records.iter();

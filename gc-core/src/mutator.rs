@@ -151,8 +151,8 @@ impl Drop for Mutator {
         // termination may look in between.
         self.with_own(|local| {
             shared.world.detach(&self.record, || {
-                while let Some(address) = local.grey.pop() {
-                    shared.injector.push(address);
+                while let Some(object) = local.grey.pop() {
+                    shared.injector.push(object);
                 }
             });
         });

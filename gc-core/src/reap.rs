@@ -54,14 +54,29 @@ impl<'a> DropReaper<'a> {
             TypeKind::Shape(_) => None,
         }
     }
+
+    /// The glue of an object that must have one and whose span names a type without: by the span's
+    /// second copy. Without one the object is forgotten, as `mem::forget` does.
+    #[cold]
+    fn glue_anew(&self, address: usize) -> Option<DropFn> {
+        self.shared.space.mends_record_of(address);
+        let span = self.shared.space.span_of(address)?;
+        let glue = self.glue(span.type_index());
+        if glue.is_none() {
+            let reason = "its destructor is not known";
+            self.shared.report_descriptor(address, span, reason);
+        }
+        glue
+    }
 }
 
 impl Reaper for DropReaper<'_> {
     fn reap(&mut self, dead: DeadSlot) -> Reaped {
-        let Some(glue) = self.glue(dead.type_index()) else {
+        let address = dead.address();
+        let glue = self.glue(dead.type_index());
+        let Some(glue) = glue.or_else(|| self.glue_anew(address)) else {
             return Reaped::Done;
         };
-        let address = dead.address();
         let dropped = reaping(self.shared, || {
             catch_unwind(AssertUnwindSafe(|| {
                 // SAFETY: the glue is that of the span's type, the object is dead and still in
@@ -91,7 +106,8 @@ pub(crate) fn drop_all(shared: &Shared) {
         if !span.needs_drop() || byte.is_quarantined() {
             return;
         }
-        if let Some(glue) = reaper.glue(span.type_index()) {
+        let glue = reaper.glue(span.type_index());
+        if let Some(glue) = glue.or_else(|| reaper.glue_anew(address)) {
             let _panicked_object_is_left_as_it_is = catch_unwind(AssertUnwindSafe(|| {
                 // SAFETY: the glue is that of the span's type; the heap is at its end, so nobody
                 // reaches the object any more and nothing drops it again.

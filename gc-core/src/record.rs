@@ -22,6 +22,7 @@ use gc_hooks::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use gc_hooks::sync::{point, thread_token, yield_now};
 use gc_sweep::Colour;
 
+use crate::grey::Grey;
 use crate::local::Local;
 use crate::pauses::Pauses;
 use crate::request::Request;
@@ -49,7 +50,7 @@ pub(crate) struct Record {
     thread: AtomicU64,
     /// Where it entered.
     call_site: AtomicCell<Option<&'static Location<'static>>>,
-    pub(crate) stealer: Stealer<usize>,
+    pub(crate) stealer: Stealer<Grey>,
     /// For how long this mutator was kept from its work. Written by the owner of the state word.
     pub(crate) pauses: Pauses,
     local: UnsafeCell<Local>,
@@ -251,7 +252,7 @@ impl Record {
 /// library, which was not built for ThreadSanitizer: who waits there would look unordered with who
 /// made it. Every deque is handed on after this, so all who steal come after the first.
 #[cfg(softfail_tsan)]
-fn first_steal(empty: &Stealer<usize>) {
+fn first_steal(empty: &Stealer<Grey>) {
     static IS_MADE: gc_hooks::sync::OnceLock<bool> = gc_hooks::sync::OnceLock::new();
     IS_MADE.get_or_init(|| empty.steal().is_empty());
 }

@@ -5,8 +5,8 @@
 //! is the object's own: that is the only thing the unsafe calls below lean on, and it is why an
 //! address whose byte says "free" never comes here.
 //!
-//! Invariant: nothing is called through an index that the register did not give out, and no shape
-//! whose seal is broken is followed.
+//! Invariant: nothing is called through an index that the register did not give out, and no copy of a
+//! shape whose seal is broken is followed.
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use gc_sweep::Span;
 
 use crate::object::{self, slot_pointer};
 use crate::trace::Tracer;
-use crate::types::{ShapeInfo, TypeKind, Types};
+use crate::types::{ShapeInfo, ShapeMap, TypeKind, Types};
 
 /// What a scan did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,19 +71,41 @@ pub(crate) fn scan(
             }
         },
         TypeKind::Shape(shape) => {
-            let fits = shape.words as usize * size_of::<usize>() <= span.slot_bytes();
-            if !fits || (trust == Trust::Sealed && !shape.is_sealed()) {
+            let map = &shape.map;
+            if !fits(map, span) || (trust == Trust::Sealed && !map.is_sealed()) {
                 return Scanned::NoDescriptor;
             }
-            scan_shape(shape, address, found);
+            scan_words(map, address, found);
             Scanned::Whole
         }
     }
 }
 
-fn scan_shape(shape: &ShapeInfo, address: usize, found: &mut Vec<usize>) {
+/// Reports the pointers of an untyped object by the second copy of its shape, if there is one that is
+/// whole. Answers the shape, whose first copy is broken.
+#[cold]
+pub(crate) fn scan_by_spare<'a>(
+    types: &'a Types,
+    span: &Span,
+    address: usize,
+    found: &mut Vec<usize>,
+) -> Option<&'a ShapeInfo> {
+    let TypeKind::Shape(shape) = &types.get(span.type_index())?.kind else {
+        return None;
+    };
+    let map = shape.spare().filter(|map| fits(map, span))?;
+    scan_words(map, address, found);
+    Some(shape)
+}
+
+#[inline]
+fn fits(map: &ShapeMap, span: &Span) -> bool {
+    map.words as usize * size_of::<usize>() <= span.slot_bytes()
+}
+
+fn scan_words(map: &ShapeMap, address: usize, found: &mut Vec<usize>) {
     let mut tracer = Tracer::new(found);
-    for word in &shape.pointer_words {
+    for word in &map.pointer_words {
         tracer.visit_address(shape_word(address, *word));
     }
 }
@@ -118,9 +140,9 @@ pub(crate) fn field_of(types: &Types, span: &Span, address: usize, target: usize
             Some(Field::Named(field.unwrap_or_else(info.name)))
         }
         TypeKind::Shape(shape) => {
-            let fits = shape.words as usize * size_of::<usize>() <= span.slot_bytes();
-            let mut words = shape.pointer_words.iter();
-            let word = words.find(|word| fits && shape_word(address, **word) == target)?;
+            let map = Some(&shape.map).filter(|map| fits(map, span))?;
+            let mut words = map.pointer_words.iter();
+            let word = words.find(|word| shape_word(address, **word) == target)?;
             Some(Field::Word(shape.name, *word))
         }
     }

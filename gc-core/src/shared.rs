@@ -7,19 +7,20 @@
 
 use core::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crossbeam_deque::Injector;
 use gc_hooks::{Address, Check, Checks, Hooks, Origin, Violation};
-use gc_sweep::{ClassId, Colour, Found, Space, StateByte, Suspect};
+use gc_sweep::{ClassId, Colour, Found, Space, Span, StateByte, Suspect};
 
 use crate::events::Events;
 use crate::gate::{Breach, Gate};
+use crate::grey::Grey;
 use crate::local::Barrier;
 use crate::pacer::Totals;
 use crate::progress::Progress;
 use crate::roots::RootTable;
-use crate::scan::{self, Field};
+use crate::scan::{self, Field, Scanned, Trust};
 use crate::signal::Signal;
 use crate::stores::{StoreNote, Stores};
 use crate::types::Types;
@@ -33,13 +34,15 @@ pub(crate) struct Shared {
     pub(crate) world: World,
     pub(crate) roots: RootTable,
     /// Grey objects that belong to no mutator: shaded roots, what exiting mutators hand over.
-    pub(crate) injector: Injector<usize>,
+    pub(crate) injector: Injector<Grey>,
     /// Marked or unchecked addresses that a marker gave away to others, by the hundred.
     pub(crate) packets: Injector<Vec<usize>>,
     /// Markers that look for work and find none.
     pub(crate) hungry: AtomicU32,
     /// Objects that a barrier marked after the termination of the cycle in progress was decided.
     pub(crate) late_greys: AtomicU32,
+    /// An object could not be scanned in the cycle in progress: what it leads to may have been missed.
+    pub(crate) has_missed: AtomicBool,
     /// Who may mark beside the coordinator.
     pub(crate) marking: Gate,
     /// Who may sweep outside `enter`.
@@ -249,19 +252,75 @@ impl Shared {
         );
     }
 
-    /// Reports an object whose span names no registered type, or whose shape is broken. Nothing is
-    /// called for it: it stays an object and its span is withdrawn.
+    /// What a scan of an object comes to whose span names no registered type, or whose shape is broken.
+    /// First the record of the span is made sure of, then the second copy of the shape is asked. Where
+    /// neither helps nothing is called: the object stays one, its span is withdrawn, and the cycle frees
+    /// nothing, since nobody knows what the object leads to.
     #[cold]
-    pub(crate) fn refuse_descriptor(&self, address: usize, type_index: u32) {
+    #[inline(never)]
+    pub(crate) fn scan_doubtful(
+        &self,
+        span: &Span,
+        address: usize,
+        from: usize,
+        trust: Trust,
+        found: &mut Vec<usize>,
+    ) -> Scanned {
+        // Another marker may have mended it meanwhile: so the record is asked once more in any case.
+        self.space.mends_record_of(address);
+        let scanned = scan::scan(&self.types, span, address, from, trust, found);
+        if scanned != Scanned::NoDescriptor {
+            return scanned;
+        }
+        if let Some(shape) = scan::scan_by_spare(&self.types, span, address, found) {
+            if shape.is_first_to_tell() {
+                self.report_descriptor(address, span, "its second copy is followed");
+            }
+            return Scanned::Whole;
+        }
+        self.refuse_descriptor(address, span);
+        Scanned::NoDescriptor
+    }
+
+    /// Reports an object that nothing describes, and contains it.
+    fn refuse_descriptor(&self, address: usize, span: &Span) {
         #[cfg(feature = "fault-inject")]
         if self.hooks.is_blind(Check::Descriptor) {
             return;
         }
+        self.report_descriptor(address, span, "");
+        // Relaxed: read by the holder of the cycle's lock when everybody is out of the gate.
+        self.has_missed.store(true, Ordering::Relaxed);
+        self.space.quarantine_span_of(address);
+    }
+
+    /// Reports an object that its span or its shape does not describe, or not as it should.
+    pub(crate) fn report_descriptor(&self, address: usize, span: &Span, reason: &'static str) {
         let violation = self
             .violation_at(Check::Descriptor, address, Source::of(Origin::Scan))
-            .with_number("type_index", u64::from(type_index));
+            .with_reason(reason)
+            .with_number("type_index", u64::from(span.type_index()));
         self.hooks.report(violation);
-        self.space.quarantine_span_of(address);
+    }
+
+    /// Marking begins: what was missed before is of no account.
+    pub(crate) fn begin_marking(&self) {
+        self.late_greys.store(0, Ordering::Relaxed);
+        self.has_missed.store(false, Ordering::Relaxed);
+        self.space.begin_marking();
+    }
+
+    /// The check that found something which marking cannot have read rightly, if one did: objects may
+    /// have been missed. Makes sure of the records of all spans. For the holder of the cycle's lock,
+    /// when nobody marks.
+    pub(crate) fn doubt_of_marking(&self) -> Option<Check> {
+        if self.space.was_record_broken() {
+            Some(Check::SpanSeal)
+        } else if self.has_missed.load(Ordering::Relaxed) {
+            Some(Check::Descriptor)
+        } else {
+            None
+        }
     }
 
     /// Marks a root, or what stands for one, and queues it for scanning, unless it is marked already.
@@ -275,7 +334,7 @@ impl Shared {
         }
         // Pushed before it is marked: a marked object that is in no queue would be missed by the
         // termination test.
-        self.injector.push(address);
+        self.injector.push(Grey::new(address, origin));
         self.space.states().mark(address, byte, colour);
     }
 

@@ -12,7 +12,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bitvec::prelude::{BitSlice, BitVec};
 use gc_hooks::sync::{Mutex, MutexGuard, OnceLock};
@@ -47,6 +47,16 @@ pub(crate) enum TypeKind {
 pub(crate) struct ShapeInfo {
     /// Name for reports.
     pub(crate) name: &'static str,
+    /// What scans go by.
+    pub(crate) map: ShapeMap,
+    /// A second copy, for the day on which the first one is broken.
+    spare: ShapeMap,
+    /// The first copy was found broken, and that was told.
+    is_broken_told: AtomicBool,
+}
+
+/// Which words of an untyped object are pointers.
+pub(crate) struct ShapeMap {
     /// Words of 8 bytes.
     pub(crate) words: u32,
     /// Which words are pointers, in ascending order.
@@ -57,13 +67,45 @@ pub(crate) struct ShapeInfo {
 
 impl ShapeInfo {
     fn new(name: &'static str, words: u32, pointers: &BitSlice) -> Self {
+        ShapeInfo {
+            name,
+            map: ShapeMap::new(words, pointers),
+            spare: ShapeMap::new(words, pointers),
+            is_broken_told: AtomicBool::new(false),
+        }
+    }
+
+    /// The second copy, if it is whole.
+    pub(crate) fn spare(&self) -> Option<&ShapeMap> {
+        self.spare.is_sealed().then_some(&self.spare)
+    }
+
+    /// Remembers that the first copy was found broken. True for whoever does so first.
+    pub(crate) fn is_first_to_tell(&self) -> bool {
+        !self.is_broken_told.swap(true, Ordering::Relaxed)
+    }
+
+    /// Breaks the seal of the first copy, as a stray write into the map would.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn break_seal(&self) {
+        self.map.seal.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As [`ShapeInfo::break_seal`], for the second copy.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn break_spare(&self) {
+        self.spare.seal.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ShapeMap {
+    fn new(words: u32, pointers: &BitSlice) -> Self {
         let pointer_words = pointers
             .iter_ones()
             .map(|word| word as u32)
             .collect::<Box<[u32]>>();
         let seal = Self::seal_of(words, &pointer_words);
-        ShapeInfo {
-            name,
+        ShapeMap {
             words,
             pointer_words,
             seal: AtomicU64::new(seal),
@@ -73,12 +115,6 @@ impl ShapeInfo {
     /// Whether the map is still what was registered.
     pub(crate) fn is_sealed(&self) -> bool {
         self.seal.load(Ordering::Relaxed) == Self::seal_of(self.words, &self.pointer_words)
-    }
-
-    /// Breaks the seal, as a stray write into the map would.
-    #[cfg(feature = "fault-inject")]
-    pub(crate) fn break_seal(&self) {
-        self.seal.fetch_add(1, Ordering::Relaxed);
     }
 
     /// FNV-1a over the words (Fowler, Noll, Vo; 64 bit).
@@ -111,7 +147,7 @@ impl TypeEntry {
     pub(crate) fn scan(&self) -> Scan {
         let traced = match &self.kind {
             TypeKind::Rust(info) => info.scan.is_some(),
-            TypeKind::Shape(shape) => !shape.pointer_words.is_empty(),
+            TypeKind::Shape(shape) => !shape.map.pointer_words.is_empty(),
         };
         if traced {
             Scan::Traced

@@ -56,8 +56,8 @@ pub struct VerifyReport {
     pub pointers_bad: u64,
     /// Reachable objects that the marker left white. Each is reported as a violation.
     pub objects_unmarked: u64,
-    /// Reachable objects whose type is not registered or whose shape is broken. Each is reported as a
-    /// violation.
+    /// Reachable objects whose type is not registered, or whose shape is broken in both copies. Each is
+    /// reported as a violation.
     pub objects_undescribed: u64,
     /// Whether the heap's accounts agree with its spans.
     pub ledger_balanced: bool,
@@ -71,6 +71,19 @@ impl VerifyReport {
             && self.objects_undescribed == 0
             && self.ledger_balanced
     }
+}
+
+/// Asks for a second opinion before the flip, where one is looked for. The check that found objects to
+/// be missed, if one did. Where marking is in doubt already, what it missed is no news.
+pub(crate) fn second_opinion(shared: &Shared, colour: Colour) -> Option<Check> {
+    if !shared.checks.makes(Check::UnmarkedReachable) {
+        return None;
+    }
+    shared.doubt_of_marking().or_else(|| {
+        let words = stack_words(shared);
+        let report = Verifier::new(shared, Expect::Marked(colour)).run(&words);
+        (report.objects_unmarked > 0).then_some(Check::UnmarkedReachable)
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -184,15 +197,13 @@ impl<'a> Verifier<'a> {
         let trust = Trust::Sealed;
         #[cfg(feature = "fault-inject")]
         let trust = scan::blinded(self.shared.hooks.is_blind(Check::Descriptor), trust);
+        let shared = self.shared;
         loop {
-            let scanned = scan::scan(
-                &self.shared.types,
-                span,
-                address,
-                from,
-                trust,
-                &mut self.children,
-            );
+            let found = &mut self.children;
+            let mut scanned = scan::scan(&shared.types, span, address, from, trust, found);
+            if scanned == Scanned::NoDescriptor {
+                scanned = shared.scan_doubtful(span, address, from, trust, found);
+            }
             let children = core::mem::take(&mut self.children);
             self.push_all(&children, source);
             self.children = children;
@@ -200,10 +211,9 @@ impl<'a> Verifier<'a> {
             match scanned {
                 Scanned::Until(next) => from = next,
                 Scanned::Whole => return,
-                Scanned::NoDescriptor if self.shared.space.mends_record_of(address) => {}
                 Scanned::NoDescriptor => {
                     self.report.objects_undescribed += 1;
-                    return self.shared.refuse_descriptor(address, span.type_index());
+                    return;
                 }
             }
         }

@@ -94,6 +94,8 @@ sites! {
     SweepSkipped, "sweep-skipped";
     /// A span that was swept stands among the unswept ones again.
     SweepRepeated, "sweep-repeated";
+    /// A span that was swept is put into no list.
+    SpanUnlisted, "span-unlisted";
     /// The cursor of a run moves on by a slot that nobody was handed.
     RunCursorMoved, "run-cursor-moved";
     /// The pages of a span are given back twice.
@@ -150,13 +152,22 @@ pub struct Faults {
     blind: AtomicU64,
 }
 
+/// Names checks, by commas, that look away from the beginning in every heap of a process: so a test that
+/// says that a check fires can be seen to fail.
+pub const BLIND_VARIABLE: &str = "GC_FAULT_BLIND";
+
 impl Faults {
-    pub(crate) const fn new() -> Faults {
-        Faults {
+    pub(crate) fn new() -> Faults {
+        let faults = Faults {
             is_watched: AtomicBool::new(false),
             sites: [const { Armed::new() }; Site::COUNT],
             blind: AtomicU64::new(0),
+        };
+        let blind = std::env::var(BLIND_VARIABLE).unwrap_or_default();
+        for check in blind.split(',').filter_map(Check::from_id) {
+            faults.set_blind(check, true);
         }
+        faults
     }
 
     /// Counts hits from now on, though nothing is armed: how often a program passes each site.

@@ -16,7 +16,8 @@ use std::sync::{Arc, PoisonError};
 use crossbeam_queue::ArrayQueue;
 use gc_hooks::sync::{Mutex, MutexGuard, RwLock, point};
 
-use crate::lists::{Damage, Lists};
+use crate::link::Listed;
+use crate::lists::{Census, Damage, Lists};
 use crate::size_class::{PAGE_BYTES, SizeClass};
 use crate::span::Span;
 use crate::span_state::{Claim, Cut, Refusal, Terms};
@@ -237,6 +238,44 @@ impl ClassTable {
         self.one_less(&self.due);
     }
 
+    /// Counts the spans of each class and puts those into a list that stand in none, for a driver that has stopped everyone
+    /// else. `shelf` says where a swept span belongs. When another number of spans is due than was counted off so far, the
+    /// answer is that number, and the right one.
+    pub(crate) fn count_anew(
+        &self,
+        table: &SpanTable,
+        shelf: impl Fn(&Span) -> Listed,
+    ) -> Option<(usize, usize)> {
+        self.read(|classes| {
+            let mut counts = vec![Census::default(); classes.len()];
+            for span in table.iter() {
+                let number = table.class_of(span).unwrap_or(u32::MAX) as usize;
+                if let Some((class, census)) = classes.get(number).zip(counts.get_mut(number)) {
+                    class.lists().count(table, span, shelf(span), census);
+                }
+            }
+            let (mut due, mut due_with_drop) = (0, 0);
+            for (class, census) in classes.iter().zip(&counts) {
+                class.lists().compare(table, census);
+                due += census.due;
+                due_with_drop += census.due * usize::from(class.needs_drop());
+            }
+            let counted = self.due();
+            // As in `flip`.
+            self.due_with_drop.store(due_with_drop, Ordering::Release);
+            self.due.store(due, Ordering::Release);
+            (counted != due).then_some((counted, due))
+        })
+    }
+
+    /// Some list leads to a span that is due.
+    pub(crate) fn has_claimable(&self, table: &SpanTable) -> bool {
+        self.read(|classes| {
+            let mut classes = classes.iter();
+            classes.any(|class| class.lists().lead_to_due(table))
+        })
+    }
+
     fn one_less(&self, due: &AtomicUsize) {
         // AcqRel: Release pairs with the Acquire of `due` and of `due_without_drop`, Acquire with the Release of the
         // visits before, so that the last one passes all of them on. Nothing to take away means a damaged list: the
@@ -244,6 +283,12 @@ impl ClassTable {
         let _ = due.fetch_update(Ordering::AcqRel, Ordering::Acquire, |due| {
             due.checked_sub(1)
         });
+    }
+
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn fault_add_due(&self, spans: usize) {
+        // As in `flip`.
+        self.due.fetch_add(spans, Ordering::AcqRel);
     }
 
     /// One more span is due.
@@ -283,7 +328,6 @@ impl ClassTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Listed;
 
     fn spec(drop: DropGlue) -> ClassSpec {
         ClassSpec {

@@ -262,7 +262,10 @@ impl Ground {
                 Some(class) => violation.with_type_name(class.spec().type_name),
                 None => violation,
             };
-            self.hooks.report(violation.with_span(damage.page));
+            self.hooks.report(match damage.page {
+                Some(page) => violation.with_span(page),
+                None => violation,
+            });
         }
     }
 

@@ -96,6 +96,41 @@ impl<'a> Fault<'a> {
         self.on_span(address, |span| span.listing().fault_set(number))
     }
 
+    /// What a span says of the list that it stands in, as [`Fault::set_place`] numbers them.
+    pub fn place(&self, address: usize) -> Option<u8> {
+        let span = self.ground.spans.span_of(address)?;
+        Some(span.listing().listed() as u8)
+    }
+
+    /// Takes a span out of its list and leaves it in none, as one does who forgets to put it back.
+    pub fn unlist(&self, address: usize) -> bool {
+        self.on_span(address, |span| {
+            if let Some(class) = self.ground.classes.of(span) {
+                class.lists().remove(&self.ground.spans, span);
+            }
+        })
+    }
+
+    /// Takes a span out of its list past the list: its neighbours are linked to one another, the span and the count of the
+    /// list stay as they were.
+    pub fn unlink(&self, address: usize) -> bool {
+        self.on_span(address, |span| {
+            let (previous, next) = (span.link().previous(), span.link().next());
+            let record = |page: Option<u32>| self.ground.spans.record(page?);
+            if let Some(before) = record(previous) {
+                before.link().set_next(next);
+            }
+            if let Some(after) = record(next) {
+                after.link().set_previous(previous);
+            }
+        })
+    }
+
+    /// Adds to the number of spans that are due.
+    pub fn add_due(&self, spans: usize) {
+        self.ground.classes.fault_add_due(spans);
+    }
+
     /// Puts a span among the unswept ones of its class, as a list that is damaged would.
     pub fn requeue_unswept(&self, address: usize) -> bool {
         let Some(span) = self.ground.spans.span_of(address) else {

@@ -118,6 +118,8 @@ mod refill;
 
 mod readmit;
 
+mod strays;
+
 mod walk;
 
 #[cfg(feature = "fault-inject")]

@@ -66,6 +66,11 @@ impl List {
         follows && precedes
     }
 
+    /// Nothing comes first, though there are spans.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.first.is_none() && self.spans > 0
+    }
+
     /// The span at this page stands in the list. Looks at no more links than there are spans in it.
     pub(crate) fn holds(&self, table: &SpanTable, page: u32) -> bool {
         let mut at = self.first;

@@ -27,7 +27,7 @@ use crate::span::Span;
 use crate::span_state::{Claim, ClaimKind, Refusal, SpanState, SpanWord, Terms};
 use crate::spans::SpanTable;
 
-pub(crate) use self::damage::Damage;
+pub(crate) use self::damage::{Census, Damage};
 
 /// The spans of one class.
 #[derive(Debug)]
@@ -145,7 +145,10 @@ impl Lists {
 
     /// The first span of a list, whose links and whose place fit.
     fn first<'a>(&mut self, table: &'a SpanTable, listed: Listed) -> Option<&'a Span> {
-        let page = self.list(listed)?.first?;
+        let Some(page) = self.list(listed)?.first else {
+            self.mend_cut_off(table, listed);
+            return table.record(self.list(listed)?.first?);
+        };
         if !self.make_sure(table, listed, page) {
             return table.record(self.list(listed)?.first?);
         }
@@ -222,6 +225,20 @@ impl Lists {
         }
     }
 
+    /// Whether a span whose lessee is about to end the lease stands among the leased. One that was withdrawn meanwhile does
+    /// not, and its word says so; where the word says that it is leased, its place is put right.
+    pub(crate) fn is_leased(&mut self, table: &SpanTable, span: &Span) -> bool {
+        if self.standing(span) != Listed::Leased
+            && matches!(
+                span.state(),
+                Some(SpanState::Leased | SpanState::LeasedClaimed)
+            )
+        {
+            self.make_sure(table, Listed::Leased, table.page_of(span));
+        }
+        self.standing(span) == Listed::Leased
+    }
+
     /// Leases a swept span that is in the caller's hand.
     pub(crate) fn lease(
         &mut self,
@@ -254,6 +271,14 @@ impl Lists {
         generation.wrapping_sub(self.generation_due_min) <= span
     }
 
+    /// One of the lists leads to a span that is due.
+    pub(crate) fn lead_to_due(&self, table: &SpanTable) -> bool {
+        let first = |list: &List| list.first.and_then(|page| table.record(page));
+        let in_place = [&self.leased, &self.quarantined].into_iter();
+        let mut in_place = in_place.filter_map(first);
+        self.unswept.first.is_some() || in_place.any(|span| self.is_due(span))
+    }
+
     /// The span at this page stands in one of the lists.
     pub(crate) fn holds(&self, table: &SpanTable, page: u32) -> bool {
         let lists = [
@@ -274,6 +299,8 @@ impl Lists {
         generation: u32,
         were_all_swept: bool,
     ) -> usize {
+        self.mend_cut_off(table, Listed::Partial);
+        self.mend_cut_off(table, Listed::Full);
         self.epoch = self.epoch.wrapping_add(1);
         self.generation_due = self.generation;
         if were_all_swept {

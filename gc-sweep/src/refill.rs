@@ -87,9 +87,16 @@ impl Ground {
 
     /// Moves the run to the next free slots of its span. False when there are none, or no lease.
     pub(crate) fn next_run(&self, run: &mut Run) -> bool {
-        let Some(span) = run.lease().and_then(|lease| self.spans.record(lease.span)) else {
+        let Some((span, class)) = run
+            .lease()
+            .and_then(|lease| Some((self.spans.record(lease.span)?, lease.class)))
+        else {
             return false;
         };
+        if self.looks_for_dirt() {
+            // Slots are looked at on the word of the record.
+            self.vouch_leased(span, class);
+        }
         let (start, bytes, step) = run.unseen();
         if span.is_withdrawal_due() || span.state() == Some(SpanState::Quarantined) {
             return false;
@@ -249,7 +256,7 @@ impl Ground {
         let looks = self.terms().looks_at_generations;
         let (was_due, is_in_step, ended) = {
             let mut lists = class.lists();
-            if lists.standing(span) != Listed::Leased {
+            if !lists.is_leased(&self.spans, span) {
                 return;
             }
             let is_in_step = !looks || lists.is_in_step(span);

@@ -244,6 +244,7 @@ impl Space {
         self.ground
             .classes
             .flip(&self.ground.spans, cycle, due == 0);
+        self.ground.report_damages();
     }
 
     /// Sweeps up to `spans_max` spans and says how many are left. When none is left, free memory is given back to the
@@ -266,6 +267,18 @@ impl Space {
     /// answer yes, which lasts until the next flip.
     pub fn is_swept(&self) -> bool {
         self.ground.classes.due() == 0
+    }
+
+    /// Spans are due, and no list leads to one: others are sweeping them, or they are lost. For a driver that found nothing to
+    /// sweep.
+    pub fn is_sweep_stuck(&self) -> bool {
+        self.ground.is_sweep_stuck()
+    }
+
+    /// Puts spans back that no list leads to. True when there were any, or others were due than were counted. For a driver
+    /// that has stopped everyone else.
+    pub fn mend_lists(&self) -> bool {
+        self.ground.mend_lists()
     }
 
     // ---- Doubt ----

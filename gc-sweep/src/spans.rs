@@ -111,6 +111,14 @@ impl SpanTable {
         })
     }
 
+    /// Number of the class of a span: by its record, or by its second copy where the record is broken.
+    pub(crate) fn class_of(&self, span: &Span) -> Option<u32> {
+        if self.is_sealed(span) {
+            return Some(span.class_index());
+        }
+        self.deed(self.page_of(span)).map(|deed| deed.class)
+    }
+
     /// Writes the second copy. Relaxed: the entry in the page table publishes it with the record.
     pub(crate) fn set_deed(&self, page: u32, deed: Deed) {
         if let Some(entry) = self.deeds.get(page as usize) {

@@ -149,8 +149,20 @@ impl Ground {
 
     /// Puts a swept span in the caller's hand into a list. Nobody has looked at its counts, so that its pages are not
     /// given back on their word.
+    #[cfg(feature = "fault-inject")]
     pub(crate) fn shelve(&self, class: &Class, span: &Span) {
         class.lists().put(&self.spans, span, shelf(span));
+    }
+
+    /// Puts a sound span that was taken from its list by mistake where its state says that it stood.
+    pub(crate) fn restore(&self, class: &Class, span: &Span) {
+        let mut lists = class.lists();
+        let stood = match span.state() {
+            Some(SpanState::Leased) => Listed::Leased,
+            Some(SpanState::Quarantined) => Listed::Quarantined,
+            _ => shelf(span),
+        };
+        lists.put(&self.spans, span, stood);
     }
 
     /// Gives the pages of a released span back.
@@ -217,7 +229,8 @@ fn is_empty(span: &Span) -> bool {
     span.alloc_count() == 0 && span.slots_quarantined() == 0
 }
 
-fn shelf(span: &Span) -> Listed {
+/// The list of a swept span.
+pub(crate) fn shelf(span: &Span) -> Listed {
     if has_room(span) {
         Listed::Partial
     } else {

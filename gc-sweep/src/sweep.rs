@@ -163,6 +163,11 @@ impl Ground {
                     let swept = self.sweep_span(&class, span, claim, reaper);
                     progress.spans_swept += 1;
                     progress.bytes_freed += swept.bytes_freed;
+                    #[cfg(feature = "fault-inject")]
+                    if swept.rests == Rests::InHand && self.hooks.strikes(Site::SpanUnlisted) {
+                        self.classes.visited(&class);
+                        continue;
+                    }
                     if swept.rests == Rests::InHand {
                         self.place(&class, span);
                     }
@@ -294,7 +299,7 @@ impl Ground {
                     .report(violation.with_number("generation", word.generation().into()));
                 // The span itself is sound: it goes back to where it would be had nobody asked.
                 if class.lists().standing(span) == Listed::Nowhere {
-                    self.shelve(class, span);
+                    self.restore(class, span);
                 }
             }
             refusal => self.contain_refusal(class, span, refusal, Moment::InSweep),

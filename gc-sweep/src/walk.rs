@@ -117,10 +117,11 @@ impl Ground {
 
     // ---- The accounts ----
 
-    /// Recounts the accounts. When the running books do not agree it says so and replaces them by the recount.
+    /// Recounts the accounts, and puts spans back that no list leads to. When the running books do not agree it says so and replaces them by the recount.
     pub(crate) fn ledger(&self) -> Ledger {
         // Before anything is counted: a record that cannot be restored costs its span.
         self.vouch_all();
+        self.mend_lists();
         let mut ledger = Ledger {
             books: self.books.totals(),
             ..Ledger::default()

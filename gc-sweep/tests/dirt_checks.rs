@@ -4,6 +4,7 @@
 mod support;
 
 use gc_hooks::{Address, Check, CheckLevel, Checks, Severity};
+use gc_sweep::fault::RecordField;
 use gc_sweep::{PAGE_BYTES, SpaceConfig, StateByte};
 use support::{CONFIG, Class, Lab, number};
 
@@ -67,6 +68,24 @@ fn heaps_that_are_used_well_are_clean() {
     lab.collect(&[]);
     lab.assert_balanced();
     lab.assert_silent();
+}
+
+#[test]
+fn a_record_that_was_written_to_makes_no_slot_look_dirty() {
+    let mut lab = paranoid();
+    let class = lab.class(48);
+    let (live, dead) = half_dead(&mut lab, class);
+    let first = lab.alloc(class);
+    let fault = lab.space.fault();
+    assert!(fault.flip_record_bit(live[0], RecordField::SlotGranules, 3));
+    let born = lab.alloc_many(class, 10);
+    assert!(
+        dead.iter()
+            .all(|slot| *slot == first || born.contains(slot))
+    );
+    lab.retire(class);
+    lab.assert_balanced();
+    lab.assert_only(Check::SpanSeal, 1);
 }
 
 #[test]

@@ -96,6 +96,42 @@ fn a_second_sweep_of_a_span_is_refused() {
 }
 
 #[test]
+fn a_second_sweep_of_a_leased_span_leaves_its_lease_alone() {
+    let (mut lab, class, mut objects) = lab_with_a_span();
+    objects.push(lab.alloc(class));
+    assert!(lab.space.fault().requeue_unswept(objects[0]));
+    lab.sweep();
+    lab.assert_only(Check::DoubleSweep, 1);
+    objects.extend(lab.alloc_many(class, 3));
+    lab.retire(class);
+    objects.extend(lab.alloc_many(class, 3));
+    objects.sort_unstable();
+    assert_eq!(lab.objects(), objects, "no slot is handed out twice");
+    lab.collect(&objects);
+    lab.retire_all();
+    lab.assert_balanced();
+    lab.assert_only(Check::DoubleSweep, 1);
+}
+
+#[test]
+fn a_second_sweep_of_a_withdrawn_span_leaves_it_withdrawn() {
+    let (mut lab, class, objects) = lab_with_a_span();
+    lab.space.quarantine_span_of(objects[0]);
+    let withdrawn = lab.space.ledger().bytes_quarantined;
+    assert!(withdrawn > 0);
+    assert!(lab.space.fault().requeue_unswept(objects[0]));
+    lab.sweep();
+    lab.assert_only(Check::DoubleSweep, 1);
+    for _ in 0..2 {
+        lab.collect(&objects);
+        assert_eq!(lab.space.ledger().bytes_quarantined, withdrawn);
+        lab.assert_balanced();
+    }
+    assert_withdrawn(&mut lab, class, &objects);
+    lab.assert_only(Check::DoubleSweep, 1);
+}
+
+#[test]
 fn a_second_sweep_in_the_allocation_path_is_refused_too() {
     let (mut lab, class, objects) = lab_with_a_span();
     lab.space.fault().requeue_unswept(objects[0]);

@@ -1,6 +1,7 @@
 //! Cells, the index, and the number of passes that chains take.
 
 use super::*;
+use crate::grey::Grey;
 
 #[test]
 fn values_wait_by_key_and_are_taken_once() {
@@ -80,7 +81,8 @@ fn a_chain_against_the_order_of_its_cells_takes_three_passes() {
     let mut pending = Pending::default();
     while advance(shared, class, colour, &mut pending) {
         let mut grey = Vec::new();
-        while let Some(address) = grey.pop().or_else(|| shared.injector.steal().success()) {
+        let shaded = || shared.injector.steal().success().map(Grey::address);
+        while let Some(address) = grey.pop().or_else(shaded) {
             mark(address);
             grey.extend(pending.on_marked(shared, address));
         }

@@ -85,12 +85,14 @@ const WHOLE_RECORD: &[Check] = &[
     Check::SpanList,
     Check::Ledger,
 ];
+/// A byte that says when its slot was freed is believed by nobody who does not find the pattern there.
 const ANY_BYTE: &[Check] = &[
     Check::FreePointer,
     Check::BadPointer,
     Check::AllocCount,
     Check::SweepCount,
     Check::Zombie,
+    Check::SlotDirty,
     Check::UnmarkedReachable,
 ];
 const RECORD: &[Check] = &[Check::SpanSeal, Check::Descriptor];
@@ -197,7 +199,10 @@ pub static CLASSES: &[Class] = classes! {
         [call("next", strokes::link_to_next), call("previous", strokes::link_to_previous)];
     "F15", "list-place", "A span says that it stands in another list.",
         Live, Idle, LISTS, Lax, Nothing,
-        [call("no-such-list", strokes::place_in_no_such_list), call("leased", strokes::place_among_leased)];
+        [call("no-such-list", strokes::place_in_no_such_list), call("another", strokes::place_in_another_list)];
+    "F15", "span-unlisted", "A span that was swept is put into no list.",
+        Nothing, Any, &[Check::SpanList], Lax, Nothing,
+        [once(Site::SpanUnlisted)];
     "F15", "pages-freed-twice", "The pages of a span are given back twice.",
         Nothing, Any, &[Check::SpanState], Lax, Nothing,
         [once(Site::PagesFreedTwice)];
@@ -210,6 +215,9 @@ pub static CLASSES: &[Class] = classes! {
     "F16", "barrier-new-skipped", "A grey mutator's barrier does not shade the value that is stored.",
         Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
         [once(Site::BarrierNewSkipped), always(Site::BarrierNewSkipped)];
+    "F16", "barrier-off", "The barrier of one mutator, or that for objects of one type, stays off.",
+        Live, Any, LOST_MARK, Never, WithoutSecondOpinion,
+        [call("mutator", strokes::barrier_off), call("type", strokes::barrier_off_for_type)];
     "F16", "root-unshaded", "A root comes or goes while a cycle marks, and is not shaded.",
         Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
         [once(Site::RootUnshaded), always(Site::RootUnshaded)];
@@ -309,6 +317,9 @@ pub static CLASSES: &[Class] = classes! {
     "F45", "gate-count", "The count of helpers behind the marker's gate is off by one.",
         Nothing, Marking, &[Check::GateCount], Lax, Nothing,
         [call("one-fewer", strokes::gate_one_fewer), call("one-more", strokes::gate_one_more)];
+    "F45", "sweep-gate-count", "The count of helpers behind the sweep's gate is off by one.",
+        Nothing, Sweeping, &[Check::GateCount], Lax, Nothing,
+        [call("one-fewer", strokes::sweep_gate_one_fewer), call("one-more", strokes::sweep_gate_one_more)];
     "F46", "pacer-skewed", "The pacer believes that more survived than the heap has ever held.",
         Nothing, Idle, &[Check::Pacer], Lax, Nothing,
         [call("survived", strokes::pacer_of_huge_heap)];

@@ -12,9 +12,11 @@ use super::Planted;
 use super::class::Bench;
 use crate::edge::Edge;
 use crate::gc::Gc;
+use crate::local::Unbarriered;
 use crate::object::slot_pointer;
 use crate::raw::{self, RawGc};
 use crate::request::colour_of;
+use crate::scope::Scope;
 
 // ---- Pointers ----
 
@@ -196,8 +198,15 @@ pub(super) fn place_in_no_such_list(bench: &mut Bench<'_>) -> bool {
     bench.heap.fault().space().set_place(bench.at, 77)
 }
 
-pub(super) fn place_among_leased(bench: &mut Bench<'_>) -> bool {
-    bench.heap.fault().space().set_place(bench.at, 4)
+/// Among the leased or, where it is leased, among the quarantined.
+pub(super) fn place_in_another_list(bench: &mut Bench<'_>) -> bool {
+    let space = bench.heap.fault().space();
+    let place = if space.place(bench.at) == Some(4) {
+        5
+    } else {
+        4
+    };
+    space.set_place(bench.at, place)
 }
 
 pub(super) fn state_that_cannot_be(bench: &mut Bench<'_>) -> bool {
@@ -310,6 +319,26 @@ pub(super) fn shape_seal(bench: &mut Bench<'_>) -> bool {
     bench.heap.fault().break_shape_of(bench.at)
 }
 
+// ---- Barriers ----
+
+/// The mutator's barrier is off for good, whatever it says and answers.
+pub(super) fn barrier_off(bench: &mut Bench<'_>) -> bool {
+    let switch = |scope: Scope<'_>| scope.local().unbarriered.set(Unbarriered::Everybody);
+    bench.mutator.enter(switch);
+    true
+}
+
+/// As above, for stores into objects of one type alone.
+pub(super) fn barrier_off_for_type(bench: &mut Bench<'_>) -> bool {
+    let span = bench.heap.shared().space.span_of(bench.at);
+    let Some(type_index) = span.map(gc_sweep::Span::type_index) else {
+        return false;
+    };
+    let switch = |scope: Scope<'_>| scope.local().unbarriered.set(Unbarriered::Type(type_index));
+    bench.mutator.enter(switch);
+    true
+}
+
 // ---- Roots and books ----
 
 pub(super) fn root_generation(bench: &mut Bench<'_>) -> bool {
@@ -337,6 +366,16 @@ pub(super) fn gate_one_fewer(bench: &mut Bench<'_>) -> bool {
 
 pub(super) fn gate_one_more(bench: &mut Bench<'_>) -> bool {
     bench.heap.fault().skew_marking_gate(1);
+    true
+}
+
+pub(super) fn sweep_gate_one_fewer(bench: &mut Bench<'_>) -> bool {
+    bench.heap.fault().skew_sweeping_gate(-1);
+    true
+}
+
+pub(super) fn sweep_gate_one_more(bench: &mut Bench<'_>) -> bool {
+    bench.heap.fault().skew_sweeping_gate(1);
     true
 }
 

@@ -120,7 +120,7 @@ impl Scope<'_> {
 /// What a heap knows of a shape, unless the shape belongs to another heap.
 fn known(types: &Types, shape: Shape) -> Option<&ShapeInfo> {
     match &types.get(shape.index)?.kind {
-        TypeKind::Shape(info) if info.words == shape.words => Some(info),
+        TypeKind::Shape(info) if info.map.words == shape.words => Some(info),
         _ => None,
     }
 }

@@ -75,6 +75,46 @@ fn helpers_who_are_counted_and_not_there_are_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_recount_does_not_wait_for_helpers_who_are_not_there() {
+    let (heap, mut mutator) = heap_at(CheckLevel::Default);
+    let witness = Witness::new(&mut mutator);
+    let _kept = garbage(&mut mutator);
+    heap.request_collect();
+    step_to(&heap, Phase::Mark);
+    heap.fault().skew_marking_gate(1);
+    assert!(heap.ledger().unwrap().is_balanced());
+    heap.collect().unwrap();
+    check_contained(&heap, &mut mutator, &witness);
+    heap.fault().skew_sweeping_gate(1);
+    assert!(heap.ledger().unwrap().is_balanced());
+    let told = heap.health();
+    assert_eq!((told.count(Check::GateCount), told.total()), (2, 2));
+    assert_eq!(
+        told.recent().last().map(|last| last.reason),
+        Some("helpers who sweep")
+    );
+    witness.check(&heap, &mut mutator);
+}
+
+#[test]
+fn a_sweep_whose_gate_lets_nobody_in_goes_on() {
+    for by in [-1, 1 << 40] {
+        let (heap, mut mutator) = heap_at(CheckLevel::Default);
+        let witness = Witness::new(&mut mutator);
+        let _kept = garbage(&mut mutator);
+        heap.request_collect();
+        step_to(&heap, Phase::Sweep);
+        heap.fault().skew_sweeping_gate(by);
+        let is_over = (0..1000).any(|_| heap.step(1000).unwrap().progress == StepProgress::Idle);
+        assert!(is_over, "the sweep ends");
+        let violation = only(&heap, Check::GateCount);
+        assert_eq!(violation.reason, "helpers who sweep");
+        assert!(heap.stats().bytes_freed_total > 0);
+        witness.check(&heap, &mut mutator);
+    }
+}
+
+#[test]
 fn collector_threads_go_on_after_a_breach() {
     let heap = Heap::builder()
         .driver(Driver::Background(2))

@@ -15,3 +15,4 @@ mod sites;
 mod spans;
 mod stores;
 mod support;
+mod types;

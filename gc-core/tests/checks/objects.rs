@@ -11,63 +11,6 @@ use gc_core::{
 use crate::support::{Node, Witness, heap_at, node, only, stale, step_to};
 
 #[test]
-fn a_span_without_a_registered_type_is_never_scanned() {
-    let (heap, mut mutator) = heap_at(CheckLevel::Default);
-    let witness = Witness::new(&mut mutator);
-    let shape = heap.register_shape("record", 4, &[0, 1]).unwrap();
-    let stack = mutator.stack(4);
-    stack.push_frame(1).unwrap();
-    let object = mutator.enter(|scope| scope.alloc_shape(shape).unwrap());
-    // SAFETY: the object was just allocated in this heap, whose mutator owns the stack.
-    unsafe { stack.init(0, Some(object)) }.unwrap();
-    assert!(
-        heap.fault()
-            .space()
-            .set_type_index(object.address(), 60_000)
-    );
-    heap.collect().unwrap();
-    let violation = only(&heap, Check::Descriptor);
-    assert!(
-        violation
-            .numbers
-            .iter()
-            .any(|number| number.label == "type_index" && number.value == 60_000)
-    );
-    heap.collect().unwrap();
-    assert!(
-        heap.locate(object.address()).is_object(),
-        "the object is pinned"
-    );
-    // A leased span is withdrawn when its lease ends.
-    drop(mutator);
-    assert!(heap.stats().bytes_quarantined > 0);
-    let mut mutator = heap.mutator();
-    witness.check(&heap, &mut mutator);
-}
-
-#[test]
-fn a_shape_whose_seal_is_broken_is_not_followed_at_level_paranoid() {
-    let (heap, mut mutator) = heap_at(CheckLevel::Paranoid);
-    let witness = Witness::new(&mut mutator);
-    let shape = heap.register_shape("record", 4, &[0, 1]).unwrap();
-    let stack = mutator.stack(4);
-    stack.push_frame(1).unwrap();
-    let object = mutator.enter(|scope| scope.alloc_shape(shape).unwrap());
-    // SAFETY: the object was just allocated in this heap, whose mutator owns the stack.
-    unsafe { stack.init(0, Some(object)) }.unwrap();
-    assert!(heap.verify().unwrap().is_clean());
-    assert!(heap.fault().break_shape(shape));
-    assert_eq!(heap.verify().unwrap().objects_undescribed, 1);
-    heap.collect().unwrap();
-    only(&heap, Check::Descriptor);
-    assert!(
-        heap.locate(object.address()).is_object(),
-        "the object is pinned"
-    );
-    witness.check(&heap, &mut mutator);
-}
-
-#[test]
 fn a_damaged_root_slot_pins_its_object() {
     let (heap, mut mutator) = heap_at(CheckLevel::Default);
     let witness = Witness::new(&mut mutator);

@@ -3,6 +3,7 @@
 
 use gc_core::raw::RawGc;
 use gc_core::{Check, CheckLevel, Gc, Heap, Mutator, Origin, Phase, Scope, Severity, Violation};
+use gc_sweep::StateByte;
 
 use crate::support::{Node, Witness, heap_at, node, stale, step_to};
 
@@ -131,6 +132,66 @@ fn a_weak_reference_that_resurrects_what_is_gone() {
     assert!(!upgraded, "nulled with the dead");
     assert_eq!(heap.health().total(), 1);
     witness.check(&heap, &mut mutator);
+}
+
+/// Shades a node by way of an origin while a cycle is under way, and answers its address.
+fn shade(heap: &Heap, mutator: &mut Mutator, origin: Origin) -> usize {
+    let (holder, weak) = mutator.enter(|scope| {
+        let holder = scope.alloc(node(1));
+        holder.next.set(scope, scope.alloc(node(2)));
+        let weak = scope.downgrade(scope.alloc(node(3)));
+        (scope.root(holder), scope.root(scope.alloc(weak)))
+    });
+    heap.request_collect();
+    step_to(
+        heap,
+        match origin {
+            Origin::Root => Phase::Snapshot,
+            Origin::BarrierNew => Phase::Arm,
+            _ => Phase::Mark,
+        },
+    );
+    mutator.enter(|scope| {
+        let holder = scope.get(&holder).unwrap();
+        match origin {
+            Origin::Root => holder.address(),
+            Origin::BarrierOld => holder.next.take(scope).unwrap().address(),
+            Origin::BarrierNew => {
+                let child = scope.alloc(node(4));
+                scope.alloc(node(5)).next.set(scope, child);
+                child.address()
+            }
+            _ => {
+                let weak = *scope.get(&weak).unwrap();
+                scope.upgrade(weak).unwrap().address()
+            }
+        }
+    })
+}
+
+#[test]
+fn a_shaded_object_that_is_gone_when_it_is_popped() {
+    for (origin, severity) in [
+        (Origin::Root, Severity::Dangling),
+        (Origin::BarrierOld, Severity::OverMarking),
+        (Origin::BarrierNew, Severity::Dangling),
+        (Origin::Resurrection, Severity::Dangling),
+    ] {
+        let (heap, mut mutator) = heap_at(CheckLevel::Default);
+        let witness = Witness::new(&mut mutator);
+        let address = shade(&heap, &mut mutator, origin);
+        let fault = heap.fault();
+        assert!(fault.space().set_state_byte(address, StateByte::FREE_FRESH));
+        heap.collect().unwrap();
+        let first = heap.health().first().unwrap();
+        assert_eq!(first.check, Check::FreePointer, "{first}");
+        assert_eq!(
+            (first.origin, first.severity()),
+            (origin, severity),
+            "{first}"
+        );
+        witness.check(&heap, &mut mutator);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gc_core::fault::{Persistence, Site};
+use gc_core::fault::{Class, Persistence, Site, State};
 use gc_core::{Check, CheckLevel, Edge, Gc, Heap, Mutator, Phase, Root, Scope, StepProgress};
 
 use crate::support::{Node, Witness, heap_at, node, only, step_to};
@@ -133,6 +133,35 @@ fn a_store_without_its_barrier_hides_an_object() {
         scene.hide();
         scene.judge(site, &[42, 43]);
     }
+}
+
+#[test]
+fn a_barrier_that_is_off_for_a_mutator_or_a_type_hides_what_is_moved() {
+    let class = Class::from_name("barrier-off").unwrap();
+    for stroke in class.strokes {
+        let mut scene = Scene::new();
+        scene.mark_half();
+        let at = (scene.mutator).enter(|scope| scope.get(&scene.early).unwrap().address());
+        let struck = stroke.strike(&scene.heap, &mut scene.mutator, at, 0);
+        assert_eq!(struck.state, State::Done, "{}", stroke.name);
+        scene.hide();
+        scene.finish();
+        only(&scene.heap, Check::UnmarkedReachable);
+        scene.judge_contained(&[42, 43]);
+    }
+}
+
+#[test]
+fn a_barrier_that_is_off_for_a_mutator_is_on_for_the_others() {
+    let class = Class::from_name("barrier-off").unwrap();
+    let mut scene = Scene::new();
+    let mut broken = scene.heap.mutator();
+    scene.mark_half();
+    let _struck = class.strokes[0].strike(&scene.heap, &mut broken, 0, 0);
+    scene.hide();
+    scene.finish();
+    assert_eq!(scene.heap.health().total(), 0);
+    scene.judge_contained(&[42, 43]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! on with its books in balance.
 
 use gc_core::fault::{Persistence, Site};
-use gc_core::{AllocError, Check, CheckLevel, Heap, Mutator};
+use gc_core::{AllocError, Check, CheckLevel, Driver, Heap, Mutator, Policy};
 
 use crate::support::{Witness, heap_at, node, only};
 
@@ -78,6 +78,36 @@ fn a_sweep_that_was_skipped_is_made_up_for_in_the_next_cycle() {
     assert!(scene.heap.stats().bytes_live < live);
     assert_eq!(scene.heap.health().total(), 0);
     scene.judge(Site::SweepSkipped);
+}
+
+#[test]
+fn a_span_that_is_put_into_no_list_is_missed_by_the_next_sweep_and_put_back() {
+    for driver in [Driver::Manual, Driver::Incremental, Driver::Background(2)] {
+        let heap = Heap::builder()
+            .driver(driver)
+            .policy(Policy::MARK_UNHEALTHY)
+            .reserve_bytes(64 << 20)
+            .build()
+            .unwrap();
+        let mut mutator = heap.mutator();
+        let witness = Witness::new(&mut mutator);
+        heap.collect().unwrap();
+        mutator.parked(|| {});
+        let mut scene = Scene {
+            heap,
+            mutator,
+            witness,
+        };
+        scene.arm(Site::SpanUnlisted);
+        for _ in 0..3 {
+            scene.litter(1000);
+            scene.heap.collect().unwrap();
+        }
+        let violation = only(&scene.heap, Check::SpanList);
+        assert_eq!(violation.reason, "span that no list leads to");
+        assert_eq!(scene.heap.health().total(), 1, "{driver:?}");
+        scene.judge(Site::SpanUnlisted);
+    }
 }
 
 #[test]

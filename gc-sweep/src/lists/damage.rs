@@ -5,12 +5,16 @@
 //! are made anew from the records, in one walk over the page table: nothing is lost, and no chain of links is followed, so
 //! that one that leads back into itself holds nobody up.
 //!
+//! A span that no list leads to is not met on the way through the lists. It is missing where a list ends before its spans
+//! do; and when everybody is stopped, so that nobody has a span in hand, a census of all records finds it.
+//!
 //! Deliberately absent: reports, which wait until nothing is locked.
 
 use crate::link::Listed;
 use crate::list::List;
 use crate::lists::Lists;
 use crate::span::Span;
+use crate::span_state::SpanState;
 use crate::spans::{PageEntry, SpanTable};
 
 /// A list of a class that held what it cannot hold, or whose links did not fit. It was made anew.
@@ -18,13 +22,93 @@ use crate::spans::{PageEntry, SpanTable};
 pub(crate) struct Damage {
     /// Number of the class.
     pub(crate) class: u32,
-    /// Where a link has led.
-    pub(crate) page: u32,
+    /// Where a link has led, or what none leads to; `None` where a list ends too soon.
+    pub(crate) page: Option<u32>,
     /// What is wrong there.
     pub(crate) reason: &'static str,
 }
 
+/// What a census of a class has counted so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Census {
+    /// Spans of the class.
+    spans: u32,
+    /// Of these, those that the last flip made due.
+    pub(crate) due: usize,
+    /// The first of them that stands in no list.
+    stray: Option<u32>,
+}
+
 impl Lists {
+    /// Counts a span of the class. One that stands in no list gets a place: the one it names or, where it names none, or
+    /// another than its word asks for, that of its word. `shelf` is where it belongs if it is swept. Everybody is stopped.
+    pub(crate) fn count(
+        &mut self,
+        table: &SpanTable,
+        span: &Span,
+        shelf: Listed,
+        census: &mut Census,
+    ) {
+        let (page, standing) = (table.page_of(span), self.standing(span));
+        let is_linked = |list: &mut List| list.is_linked(table, page);
+        if !self.list(standing).is_some_and(is_linked) {
+            census.stray.get_or_insert(page);
+            let named = span.listing().listed();
+            let listed = match span.state() {
+                Some(SpanState::Leased | SpanState::LeasedClaimed) => Listed::Leased,
+                Some(SpanState::Quarantined) => Listed::Quarantined,
+                _ if matches!(named, Listed::Partial | Listed::Full | Listed::Unswept) => named,
+                _ => shelf,
+            };
+            // Nobody who lost it can have said whether it was swept: its word does.
+            let is_due = span.generation() != self.generation;
+            let epoch = self.epoch.wrapping_sub(is_due.into());
+            span.listing().set(listed, epoch);
+        }
+        census.spans += 1;
+        census.due += usize::from(self.is_due(span));
+    }
+
+    /// Compares the lists with a census of the class, and makes them anew when a span was missing.
+    pub(crate) fn compare(&mut self, table: &SpanTable, census: &Census) {
+        let mut listed = 0;
+        for each in Listed::LISTS {
+            listed += self.list(each).map_or(0, |list| list.spans);
+        }
+        let is_right = listed == census.spans && self.spans == census.spans;
+        if census.stray.is_none() && is_right {
+            return;
+        }
+        let reason = if census.stray.is_some() {
+            "span that no list leads to"
+        } else {
+            "number of spans"
+        };
+        self.note(census.stray, reason);
+        self.spans = census.spans;
+        self.rebuild(table);
+    }
+
+    /// Makes the lists anew when this one ends before its spans do.
+    #[inline]
+    pub(super) fn mend_cut_off(&mut self, table: &SpanTable, listed: Listed) {
+        if self.list(listed).is_some_and(|list| list.is_cut_off()) {
+            self.note(None, "list that ends before its spans do");
+            self.rebuild(table);
+        }
+    }
+
+    #[cold]
+    fn note(&self, page: Option<u32>, reason: &'static str) {
+        let class = self.class;
+        // A queue that is full forgets the oldest; the lists are whole in any case.
+        let _forgotten = self.damages.force_push(Damage {
+            class,
+            page,
+            reason,
+        });
+    }
+
     /// Whether what stands at this page fits a list and its links. If not, that is noted and mended: what the list led to
     /// may stand elsewhere then, or nowhere.
     pub(super) fn make_sure(&mut self, table: &SpanTable, listed: Listed, page: u32) -> bool {
@@ -34,13 +118,7 @@ impl Lists {
         let Some(reason) = self.flaw(table, listed, page, is_linked) else {
             return true;
         };
-        let class = self.class;
-        // A queue that is full forgets the oldest; the lists are whole in any case.
-        let _forgotten = self.damages.force_push(Damage {
-            class,
-            page,
-            reason,
-        });
+        self.note(Some(page), reason);
         match table.record(page) {
             Some(span) if is_linked && !self.is_stranger(table, span) => {
                 self.set_place(span, listed);
@@ -81,15 +159,8 @@ impl Lists {
         !is_span || (span.class_index() != self.class && table.is_sealed(span))
     }
 
-    /// A span is of this class by its record, or by its second copy where the record is broken.
     fn is_own(&self, table: &SpanTable, span: &Span) -> bool {
-        let deed = || table.deed(table.page_of(span)).map(|deed| deed.class);
-        let class = if table.is_sealed(span) {
-            Some(span.class_index())
-        } else {
-            deed()
-        };
-        class == Some(self.class)
+        table.class_of(span) == Some(self.class)
     }
 
     /// Says in the record of a span where its neighbours say that it is.

@@ -22,19 +22,24 @@ const HEAD: &str = include_str!("detection.head.md");
 /// What stands where nothing was measured.
 const NOTHING: &str = "–";
 
-/// Checks that no fault of a campaign leads to, and the test that shows them.
-pub(crate) const SHOWN_ELSEWHERE: &[(Check, &str)] = &[
+/// Checks that no fault of a campaign leads to, since it takes a second thread, a file or a second process;
+/// with the package, the test target and the test that shows each, and that fails where the check is blind.
+pub(crate) const SHOWN_ELSEWHERE: &[(Check, [&str; 3])] = &[
     (
         Check::HookStalled,
-        "`gc-hooks/tests` (a hook that does not return)",
+        [
+            "gc-hooks",
+            "stalls",
+            "a_hook_that_does_not_come_back_is_reported_once_at_its_deadline",
+        ],
     ),
     (
         Check::RecordFailed,
-        "`gc-hooks/tests` (a record that cannot be written)",
+        ["gc-hooks", "record", "a_file_that_was_removed_is_missed"],
     ),
     (
         Check::Forked,
-        "`gc-core/tests/threads/fork.rs`, `a_forked_child_is_refused`",
+        ["gc-core", "threads", "a_forked_child_is_refused"],
     ),
 ];
 
@@ -65,11 +70,15 @@ pub(crate) fn write_list(out: &mut dyn io::Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Names of all checks.
+/// Names of all checks; behind those that no fault of a campaign leads to, the test that shows them.
 pub(crate) fn write_checks(out: &mut dyn io::Write) -> io::Result<()> {
-    Check::ALL
-        .iter()
-        .try_for_each(|check| writeln!(out, "{check}"))
+    Check::ALL.iter().try_for_each(|check| {
+        let mut shown = SHOWN_ELSEWHERE.iter();
+        match shown.find(|(elsewhere, _)| elsewhere == check) {
+            Some((_, test)) => writeln!(out, "{check} {}", test.join(" ")),
+            None => writeln!(out, "{check}"),
+        }
+    })
 }
 
 /// The whole page.
@@ -101,8 +110,11 @@ fn write_into(page: &mut String, options: &Options, tally: &Tally) {
         let _ = writeln!(page, "- **{id}**, {what}: {why}.");
     }
     let _ = writeln!(page, "\nChecks that no fault of a campaign leads to:\n");
-    for (check, test) in SHOWN_ELSEWHERE {
-        let _ = writeln!(page, "- `{check}`: {test}.");
+    for (check, [package, target, test]) in SHOWN_ELSEWHERE {
+        let _ = writeln!(
+            page,
+            "- `{check}`: `{test}` in `{package}/tests`, target `{target}`."
+        );
     }
 }
 

@@ -139,8 +139,20 @@ impl Fault {
     }
 
     /// Whether the check may be heard of in a case with the fault.
-    pub(crate) fn allows(self, check: &str) -> bool {
-        self.is_found_by(check) || self.entry().also.iter().any(|also| also.id() == check)
+    pub(crate) fn allows(self, level: CheckLevel, check: &str) -> bool {
+        let is_its = self.is_found_by(check) && !self.rules_out(level, check);
+        is_its || self.entry().also.iter().any(|also| also.id() == check)
+    }
+
+    /// Whether a check that may find a lost mark has nothing to find at a level: pointers to what was freed too
+    /// early are counted where they pass alone, and nothing is freed too early after a second opinion.
+    fn rules_out(self, level: CheckLevel, check: &str) -> bool {
+        let is_among = |checks: [Check; 2]| checks.map(Check::id).contains(&check);
+        let is_count = is_among([Check::SweepCount, Check::AllocCount]);
+        let is_pointer = is_among([Check::FreePointer, Check::BadPointer]);
+        self.class().stake == Stake::WithoutSecondOpinion
+            && (is_count && level >= Check::FreePointer.level()
+                || (is_count || is_pointer) && self.has_second_opinion(level))
     }
 
     /// Whether the fault hides an object, which matters only when something leads there and nothing
@@ -152,6 +164,20 @@ impl Fault {
         )
     }
 
+    /// Whether the fault hides objects and a second opinion is asked for them.
+    pub(crate) fn has_second_opinion(self, level: CheckLevel) -> bool {
+        self.class().stake == Stake::WithoutSecondOpinion
+            && level >= Check::UnmarkedReachable.level()
+    }
+
+    /// Whether its first report may name another place. Where a stale pointer passes, as in Go, so do those in
+    /// the dead object that it leads to, and whichever of them is met first is told first.
+    pub(crate) fn passes(self, level: CheckLevel) -> bool {
+        let mut needed = [Check::FreePointer, Check::SweepCount].into_iter();
+        let is_stale = needed.all(|check| self.is_found_by(check.id()));
+        is_stale && level < Check::FreePointer.level()
+    }
+
     /// What is promised at a level.
     pub(crate) fn promise(self, level: CheckLevel) -> Promise {
         let class = self.class();
@@ -160,9 +186,7 @@ impl Fault {
             is_found: is_looked_for && !self.may_not_matter(),
             may_lose: match class.stake {
                 Stake::Nothing => Loss::Nothing,
-                Stake::WithoutSecondOpinion if level >= Check::UnmarkedReachable.level() => {
-                    Loss::Nothing
-                }
+                Stake::WithoutSecondOpinion if self.has_second_opinion(level) => Loss::Nothing,
                 Stake::Target => Loss::Target,
                 Stake::WithoutSecondOpinion | Stake::Open => Loss::Anything,
             },
@@ -184,6 +208,23 @@ mod tests {
             assert_eq!(Fault::from_name(fault.name()), Some(fault));
             assert!(!fault.class().strokes.is_empty());
         }
+    }
+
+    #[test]
+    fn what_follows_from_a_lost_mark_depends_on_the_level() {
+        let lost = Fault::from_name("grey-lost").unwrap();
+        let told = |level: CheckLevel| {
+            let checks = Check::ALL.iter();
+            let allowed = checks.filter(|check| lost.allows(level, check.id()));
+            allowed.copied().collect::<BTreeSet<Check>>()
+        };
+        let marks = [Check::LateGrey, Check::UnmarkedReachable];
+        let pointers = [Check::BadPointer, Check::FreePointer];
+        let counts = [Check::SweepCount, Check::AllocCount];
+        let all = || marks.into_iter().chain(pointers);
+        assert_eq!(told(CheckLevel::Paranoid), marks.into_iter().collect());
+        assert_eq!(told(CheckLevel::Default), all().collect());
+        assert_eq!(told(CheckLevel::Lax), all().chain(counts).collect());
     }
 
     #[test]

@@ -9,15 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gc_core::{Check, Policy, Response};
 
+use self::answers::Answers;
 use super::breach::{Seen, breach};
 use super::case::{Case, Kind, Rules};
-use super::fault::Loss;
+use super::fault::{Fault, Loss};
 use super::fixture;
 use super::outcome::{Facts, Outcome};
 use super::parent::{Exit, Transcript};
 use super::program::Planner;
 use super::report_text;
 use super::wire::{Checkpoint, End, Line, Refusal, Strike, Told};
+
+mod answers;
 
 const SIGABRT: i32 = 6;
 
@@ -72,6 +75,7 @@ struct Judge<'a> {
     /// speaks of it.
     behind: BTreeSet<u64>,
     dropped: BTreeSet<u64>,
+    answers: Answers,
     quarantined_bytes: u64,
     end: Option<End>,
     broken: Option<&'static str>,
@@ -91,6 +95,7 @@ pub(crate) fn judge(case: &Case, transcript: &Transcript) -> Verdict {
         lost_beyond: BTreeSet::new(),
         behind: BTreeSet::new(),
         dropped: BTreeSet::new(),
+        answers: Answers::default(),
         quarantined_bytes: 0,
         end: None,
         broken: None,
@@ -199,14 +204,10 @@ impl Judge<'_> {
             .filter(|(id, digest)| found.get(id) != Some(digest));
         lost.extend(missing.map(|(id, _)| *id));
         lost.extend(found.keys().filter(|id| !expected.contains_key(id)));
-        for (answered, watched) in seen.watches.iter().zip(shadow.watched()) {
-            match (answered, watched) {
-                (Some(id), Some((watched, _))) if *id == watched => {}
-                (None, None | Some((_, false))) => {}
-                (Some(id), _) => lost.push(*id),
-                (None, Some((id, true))) => lost.push(id),
-            }
-        }
+        let (level, faults) = (self.case.level, self.case.faults());
+        let has_second_opinion = faults.iter().any(|fault| fault.has_second_opinion(level));
+        let watched = shadow.watched();
+        lost.extend(self.answers.compare(seen, &watched, has_second_opinion));
         let live = shadow.live_tickets();
         for ticket in &seen.dropped {
             if live.contains(ticket) || !self.dropped.insert(*ticket) {
@@ -233,6 +234,7 @@ impl Judge<'_> {
             }
         } else if let Some(end) = &self.end {
             self.broken = self.broken.or(self.end_is_broken(end));
+            self.lose(self.answers.left());
         }
         if transcript.garbage > 0 {
             self.broken = Some("there is garbage among the lines");
@@ -305,10 +307,11 @@ impl Judge<'_> {
     }
 
     /// Whether a report names the span and the slot that were struck; `None` where either does not
-    /// say.
+    /// say, and for a pair, whose second fault may not have said what it struck.
     fn is_place_right(&self, told: &Told) -> Option<bool> {
-        let [strike] = &self.strikes[..] else {
-            return None;
+        let strike = match &self.strikes[..] {
+            [strike] if self.case.second.is_none() => strike,
+            _ => return None,
         };
         let span = told.span.filter(|_| !strike.spans.is_empty())?;
         if self.case.fault.may_not_matter() && told.check != Check::UnmarkedReachable.id() {
@@ -327,13 +330,16 @@ impl Judge<'_> {
     fn misreport(&self, found: Option<&Told>) -> Option<String> {
         let faults = self.case.faults();
         let stray = self.told.iter().find(|told| {
-            told.at_op < self.case.strike_at
-                || !faults.iter().any(|fault| fault.allows(&told.check))
+            let is_allowed = |fault: &Fault| fault.allows(self.case.level, &told.check);
+            // What one fault has withdrawn the other may break, which the recount alone sees.
+            let is_recount = self.case.second.is_some() && told.check == Check::Ledger.id();
+            told.at_op < self.case.strike_at || !(faults.iter().any(is_allowed) || is_recount)
         });
         if let Some(told) = stray {
             return Some(format!("{} at operation {}", told.check, told.at_op));
         }
         let is_wrong = found.is_some_and(|told| self.is_place_right(told) == Some(false));
+        let is_wrong = is_wrong && !self.case.fault.passes(self.case.level);
         is_wrong.then(|| "the first report names another place".to_string())
     }
 

@@ -24,7 +24,7 @@ pub struct Options {
     pub jobs: usize,
     /// A check that is made to look away. Only cases with a fault that it finds are run then.
     pub blind: Option<Check>,
-    /// How long a child may take.
+    /// How long a child may be silent.
     pub deadline: Duration,
     /// The program whose children run the cases: this very binary.
     pub program: PathBuf,

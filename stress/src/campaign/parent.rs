@@ -1,8 +1,10 @@
-//! Starts a child, reads what it writes, ends it when its time is over, and says how it ended.
+//! Starts a child, reads what it writes, ends it when it hangs, and says how it ended.
 //!
 //! Called by the workers of a campaign, one child at a time each. The child may write anything, stop in
 //! the middle of a line, write without end, close its output and go on, or never write and never end;
-//! all of that comes back as a [`Transcript`] within the deadline. Invariant: no child outlives the call.
+//! all of that comes back as a [`Transcript`]. A child hangs that is silent for the deadline, of which
+//! the time between two looks counts up to a limit only: neither a busy machine nor one that stood
+//! still makes a child hang that goes on with its work. Invariant: no child outlives the call.
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -13,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gc_core::Check;
+use gc_core::fault::BLIND_VARIABLE;
 
 use super::wire::{self, Line};
 
@@ -21,15 +24,20 @@ const OUTPUT_BYTES_MAX: usize = 32 << 20;
 /// Bytes of standard error that are kept.
 const STDERR_BYTES_MAX: usize = 64 << 10;
 
-/// Between two looks at a child whose output is closed.
-const LOOK_AGAIN: Duration = Duration::from_micros(100);
+/// Between two looks at a child that is silent, and at one whose output is closed.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AT_END: Duration = Duration::from_micros(100);
+/// The most that the time between two looks counts for.
+const GAP_MAX: Duration = Duration::from_millis(50);
+/// Bytes that are read at a time.
+const PART_BYTES: usize = 64 << 10;
 
 /// How a child ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
-    /// Its time was over, or it wrote without end.
+    /// It was silent for too long, or it wrote without end.
     Killed,
 }
 
@@ -60,11 +68,12 @@ pub(crate) fn run(
     observe(command, deadline)
 }
 
-/// Runs a command and reads what it says until it ends or its time is over.
+/// Runs a command and reads what it says until it ends or hangs.
 fn observe(mut command: Command, deadline: Duration) -> io::Result<Transcript> {
     let mut child = command
         .env_remove("GC_POLICY")
         .env_remove("GC_CHECKS")
+        .env_remove(BLIND_VARIABLE)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -78,7 +87,7 @@ fn observe(mut command: Command, deadline: Duration) -> io::Result<Transcript> {
         .stderr
         .take()
         .map(|pipe| collect(pipe, STDERR_BYTES_MAX, sender));
-    let (status, is_killed) = attend(&mut child, &receiver, Instant::now() + deadline)?;
+    let (status, is_killed) = attend(&mut child, &receiver, deadline)?;
     let bytes = |reader: Option<JoinHandle<Vec<u8>>>| {
         reader
             .and_then(|reader| reader.join().ok())
@@ -104,36 +113,81 @@ fn observe(mut command: Command, deadline: Duration) -> io::Result<Transcript> {
     })
 }
 
-/// Reads a pipe to its end on a thread of its own, and says so; too much is an end too. What is above
-/// the limit is read and dropped when it comes from standard error, where a child may talk.
+/// What is heard of a pipe.
+enum Heard {
+    Bytes,
+    /// It has ended.
+    End,
+    /// There is too much of it.
+    Flood,
+}
+
+/// Reads a pipe to its end on a thread of its own, and says so as it goes; too much is an end too.
 fn collect(
-    pipe: impl Read + Send + 'static,
+    mut pipe: impl Read + Send + 'static,
     bytes_max: usize,
-    ended: Sender<bool>,
+    heard: Sender<Heard>,
 ) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let mut limited = pipe.take(bytes_max as u64);
-        // A pipe that cannot be read on has ended.
-        let _ = limited.read_to_end(&mut bytes);
-        let is_flooded = bytes.len() == bytes_max;
-        // Nobody waits for it once the child is ended.
-        let _ = ended.send(is_flooded);
+        let (mut bytes, mut part) = (Vec::new(), vec![0; PART_BYTES]);
+        let last = loop {
+            match pipe.read(&mut part) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // A pipe that cannot be read on has ended.
+                Ok(0) | Err(_) => break Heard::End,
+                Ok(read) => bytes.extend_from_slice(&part[..read]),
+            }
+            if bytes.len() >= bytes_max {
+                bytes.truncate(bytes_max);
+                break Heard::Flood;
+            }
+            // Nobody listens once the child is ended.
+            let _ = heard.send(Heard::Bytes);
+        };
+        let _ = heard.send(last);
         bytes
     })
 }
 
-/// Waits until both pipes have ended and the child has, or its time is over.
+/// How long a child has been silent.
+struct Silence {
+    lasted: Duration,
+    looked_at: Instant,
+}
+
+impl Silence {
+    fn from(now: Instant) -> Self {
+        Silence {
+            lasted: Duration::ZERO,
+            looked_at: now,
+        }
+    }
+
+    /// Looks once more.
+    fn look(&mut self, now: Instant) -> Duration {
+        self.lasted += now.duration_since(self.looked_at).min(GAP_MAX);
+        self.looked_at = now;
+        self.lasted
+    }
+}
+
+/// Waits until both pipes have ended and the child has, or it hangs.
 fn attend(
     child: &mut Child,
-    ended: &Receiver<bool>,
-    deadline: Instant,
+    heard: &Receiver<Heard>,
+    deadline: Duration,
 ) -> io::Result<(ExitStatus, bool)> {
-    for _ in 0..2 {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match ended.recv_timeout(left) {
-            Ok(false) | Err(RecvTimeoutError::Disconnected) => {}
-            Ok(true) | Err(RecvTimeoutError::Timeout) => return kill(child),
+    let (mut silence, mut pipes) = (Silence::from(Instant::now()), 2);
+    while pipes > 0 {
+        match heard.recv_timeout(LOOK_AGAIN) {
+            Ok(Heard::Bytes) => silence = Silence::from(Instant::now()),
+            Ok(Heard::End) => pipes -= 1,
+            Ok(Heard::Flood) => return kill(child),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if silence.look(Instant::now()) >= deadline => {
+                return kill(child);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
     // Its output is closed: it has ended, or is about to.
@@ -141,10 +195,10 @@ fn attend(
         if let Some(status) = child.try_wait()? {
             return Ok((status, false));
         }
-        if Instant::now() >= deadline {
+        if silence.look(Instant::now()) >= deadline {
             return kill(child);
         }
-        std::thread::park_timeout(LOOK_AGAIN);
+        std::thread::park_timeout(LOOK_AT_END);
     }
 }
 
@@ -190,6 +244,16 @@ mod tests {
         assert_eq!(shell("exec sleep 1000", short).exit, Exit::Killed);
         let silent = "exec sleep 1000 >/dev/null 2>&1";
         assert_eq!(shell(silent, short).exit, Exit::Killed);
+    }
+
+    #[test]
+    fn silence_is_what_was_listened_to() {
+        let begun = Instant::now();
+        let mut silence = Silence::from(begun);
+        assert_eq!(silence.look(begun + LOOK_AGAIN), LOOK_AGAIN);
+        let woken = begun + Duration::from_secs(600);
+        assert_eq!(silence.look(woken), LOOK_AGAIN + GAP_MAX);
+        assert_eq!(silence.look(woken + LOOK_AGAIN), LOOK_AGAIN * 2 + GAP_MAX);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     /// Where all cases come from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Seconds that a child may take.
+    /// Seconds that a child may be silent.
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     deadline: u64,
     /// Write to this file instead of standard output.

@@ -31,6 +31,7 @@ pub(super) struct Planted {
 }
 
 /// What a stroke is aimed at.
+#[derive(Default)]
 struct Target {
     address: usize,
     id: Option<u64>,
@@ -61,11 +62,11 @@ impl Stage {
             // A refusal leaves the phase as it was, which shows in what comes of the case.
             let _ = self.heap.step(rng.within(1..=UNITS_BEFORE_MOVE) as usize);
         }
-        let target = target.unwrap_or(Target {
-            address: 0,
-            id: None,
-        });
+        let target = target.unwrap_or_default();
+        // What a fault in waiting will strike is not known.
+        let is_in_waiting = class.moment == Moment::Any;
         let place = self.heap.locate(target.address).place();
+        let place = place.filter(|_| !is_in_waiting);
         // A move is two stores.
         let nth = if is_moving { rng.below(2) } else { case.nth };
         let cycle = self.heap.cycle();
@@ -91,7 +92,7 @@ impl Stage {
                 .iter()
                 .flat_map(|place| [place.slot, place.slot + 1])
                 .collect(),
-            target: target.id,
+            target: target.id.filter(|_| !is_in_waiting),
         };
         let _struck = struck;
         (strike, Planted { _struck, armed })
