@@ -1,11 +1,15 @@
-//! First figures for the hot paths: allocation, the write barrier, marking, a whole collection.
+//! Times of the hot paths: allocation, loads and stores, roots and weak references, marking, sweeping, `enter`.
 //!
 //! `cargo bench -p gc-core` prints times; compare two checkouts in one sitting, since machines
-//! drift. Each benchmark states what one iteration does.
+//! drift. Each benchmark states what one iteration does. Instructions, which do not drift, are counted by
+//! `.ci/instructions`; other memory managers are beside Softfail in `stress/peers`.
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main,
+};
 use gc_core::{CheckLevel, Driver, Edge, Gc, Heap, Mutator, Phase, Policy, Root, Trace};
 
 /// 32 bytes: two edges and two words.
@@ -74,8 +78,25 @@ fn random_graph(mutator: &mut Mutator, count: usize) -> Root<Node<'static>> {
     })
 }
 
+/// Objects of one iteration of the allocation benchmarks.
+const OBJECTS: u64 = 10_000;
+
+/// One iteration: 10,000 objects of `N` words that die, and their share of a collection.
+fn dying<const N: usize>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str) {
+    group.bench_function(name, |bencher| {
+        let (heap, mut mutator) = heap(CheckLevel::Default);
+        bencher.iter(|| {
+            mutator.enter(|scope| {
+                for value in 0..OBJECTS {
+                    black_box(scope.alloc([value; N]));
+                }
+            });
+            heap.collect().expect("nobody is inside");
+        });
+    });
+}
+
 fn allocation(criterion: &mut Criterion) {
-    const OBJECTS: u64 = 10_000;
     let mut group = criterion.benchmark_group("alloc");
     group.throughput(Throughput::Elements(OBJECTS));
     // One iteration: 10,000 objects of 32 bytes that die, and their share of a collection.
@@ -85,6 +106,22 @@ fn allocation(criterion: &mut Criterion) {
             mutator.enter(|scope| {
                 for value in 0..OBJECTS {
                     black_box(scope.alloc(Node::leaf(value)));
+                }
+            });
+            heap.collect().expect("nobody is inside");
+        });
+    });
+    dying::<2>(&mut group, "dying_16_bytes");
+    dying::<8>(&mut group, "dying_64_bytes");
+    dying::<32>(&mut group, "dying_256_bytes");
+    dying::<128>(&mut group, "dying_1024_bytes");
+    // The same with slices of eight words, whose length is known when they are allocated.
+    group.bench_function("dying_slice_of_64_bytes", |bencher| {
+        let (heap, mut mutator) = heap(CheckLevel::Default);
+        bencher.iter(|| {
+            mutator.enter(|scope| {
+                for value in 0..OBJECTS {
+                    black_box(scope.alloc_slice([value; 8]));
                 }
             });
             heap.collect().expect("nobody is inside");
@@ -131,6 +168,73 @@ fn barrier(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What leads to objects: an edge, a root, a weak reference.
+fn loading(criterion: &mut Criterion) {
+    const NODES: usize = 1024;
+    let mut group = criterion.benchmark_group("load");
+    // One iteration: as many edges as there are nodes, each of another node.
+    group.throughput(Throughput::Elements(NODES as u64));
+    group.bench_function("edge", |bencher| {
+        let (_heap, mut mutator) = heap(CheckLevel::Default);
+        mutator.enter(|scope| {
+            let nodes: Vec<_> = (0..NODES as u64)
+                .map(|n| scope.alloc(Node::leaf(n)))
+                .collect();
+            for (at, node) in nodes.iter().enumerate() {
+                node.left.set(scope, nodes[at * 7 % NODES]);
+            }
+            bencher.iter(|| {
+                for node in &nodes {
+                    black_box(node.left.get());
+                }
+            });
+        });
+    });
+    // One iteration: one root, or one weak reference to an object that lives.
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("root", |bencher| {
+        let (_heap, mut mutator) = heap(CheckLevel::Default);
+        let root = mutator.enter(|scope| scope.root(scope.alloc(Node::leaf(1))));
+        mutator.enter(|scope| {
+            bencher.iter(|| scope.get(black_box(&root)).map(|node| node.value));
+        });
+    });
+    group.bench_function("weak", |bencher| {
+        let (_heap, mut mutator) = heap(CheckLevel::Default);
+        mutator.enter(|scope| {
+            let weak = scope.downgrade(scope.alloc(Node::leaf(1)));
+            bencher.iter(|| scope.upgrade(black_box(weak)).map(|node| node.value));
+        });
+    });
+    group.finish();
+}
+
+/// One iteration: a collection after a quarter of a million objects of 32 bytes were allocated, of which some live.
+/// Those that lived before have died, too.
+fn sweeping(criterion: &mut Criterion) {
+    const COUNT: u64 = 256 * 1024;
+    let mut group = criterion.benchmark_group("sweep");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(COUNT));
+    for (name, kept_one_of) in [("all_dead", COUNT), ("half_dead", 2), ("none_dead", 1)] {
+        group.bench_function(name, |bencher| {
+            let (heap, mut mutator) = heap(CheckLevel::Default);
+            bencher.iter_batched(
+                || {
+                    mutator.enter(|scope| {
+                        let nodes = (0..COUNT).map(|n| scope.alloc(Node::leaf(n)));
+                        let kept = nodes.filter(|node| node.value % kept_one_of == 0);
+                        scope.root(scope.alloc_slice(kept.map(Edge::to)))
+                    })
+                },
+                |_kept| heap.collect().expect("nobody is inside"),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn marking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mark");
     group.sample_size(10);
@@ -167,5 +271,7 @@ fn entering(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, allocation, barrier, marking, entering);
+criterion_group!(
+    benches, allocation, barrier, loading, marking, sweeping, entering
+);
 criterion_main!(benches);
