@@ -66,6 +66,10 @@ const PANICS_ALLOWED: [(&str, &str, usize); 2] = [
     ("gc-core/src/mutator.rs", "panic!(", 3),
 ];
 
+/// Where the heap may read the wall clock: what is written down carries the time of day. Everything else
+/// goes by the monotonic clock, which nobody steps.
+const WALL_CLOCK_ROOMS: [&str; 2] = ["gc-hooks/src/record.rs", "gc-hooks/src/monitor.rs"];
+
 /// What stands for something that is not done, or for luck.
 const STUBS: [&str; 4] = ["todo!(", "unimplemented!(", "#[ignore", "thread::sleep"];
 
@@ -225,6 +229,23 @@ fn unsafe_code_stands_in_its_rooms() {
         }
     }
     assert_none("unsafe outside its rooms", &breaches);
+}
+
+#[test]
+fn nothing_depends_on_the_time_of_day() {
+    let mut breaches = Vec::new();
+    for source in sources() {
+        let is_of_heap = source
+            .module()
+            .is_some_and(|(package, _)| PANIC_FREE.contains(&package));
+        if !is_of_heap || WALL_CLOCK_ROOMS.contains(&source.path.as_str()) {
+            continue;
+        }
+        for (at, _) in source.shipped_code().match_indices("SystemTime::now") {
+            breaches.push(format!("{}:{}", source.path, line_of(&source.code, at)));
+        }
+    }
+    assert_none("the wall clock is read for records alone", &breaches);
 }
 
 #[test]
