@@ -38,9 +38,11 @@
 // A blank line between the modules keeps rustfmt from sorting them: the order is that of their
 // imports.
 
-pub mod error;
-
 pub mod hash;
+
+mod ops;
+
+pub mod error;
 
 pub mod rng;
 
@@ -51,6 +53,8 @@ pub mod options;
 pub mod audit;
 
 pub mod outcome;
+
+mod recorder;
 
 mod reflect;
 
@@ -71,6 +75,8 @@ pub mod makefunc;
 pub mod json;
 
 pub mod human;
+
+pub mod lab;
 
 mod graph;
 
