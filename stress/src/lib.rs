@@ -9,8 +9,8 @@
 //!
 //! # Map
 //!
-//! A module imports only modules above it. Unsafe code stands in `reflect` and `campaign` and nowhere
-//! else.
+//! A module imports only modules above it. Unsafe code stands in `reflect`, `lab/machine` and `campaign`
+//! and nowhere else.
 //!
 //! | module | owns |
 //! |---|---|
