@@ -29,7 +29,7 @@ use crate::ops::{Header, Program, Trace, TraceError};
 use crate::options::Options;
 
 /// Address space of a heap: as much as the workload's own has.
-const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
+pub(crate) const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
 
 /// Carries a program out on a new heap.
 pub(crate) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {

@@ -94,6 +94,9 @@ pub(super) struct Machine<'p> {
     met: Vec<Met>,
     lost: Vec<Lost>,
     skipped: Vec<usize>,
+    cycle_at: Vec<u32>,
+    /// The cycle at the end of the operation before.
+    cycle: u32,
     /// The operation of the workload that was marked last.
     mark: u64,
 }
@@ -138,6 +141,8 @@ impl<'p> Machine<'p> {
             met: Vec::new(),
             lost: Vec::new(),
             skipped: Vec::new(),
+            cycle_at: Vec::new(),
+            cycle: 0,
             mark: 0,
         }
     }
@@ -221,6 +226,8 @@ impl<'p> Machine<'p> {
             self.skipped.push(self.at);
         }
         self.account();
+        self.cycle_at.push(self.cycle);
+        self.cycle = self.heap.cycle();
         self.at += 1;
     }
 
@@ -281,6 +288,7 @@ impl<'p> Machine<'p> {
             met: std::mem::take(&mut self.met),
             lost: std::mem::take(&mut self.lost),
             skipped: std::mem::take(&mut self.skipped),
+            cycle_at: std::mem::take(&mut self.cycle_at),
             live_checked: live.len(),
             is_healthy: stats.is_healthy,
             is_ledger_balanced,
