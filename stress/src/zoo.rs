@@ -20,7 +20,7 @@ mod over;
 mod script;
 mod under;
 
-pub(crate) use catalogue::SCENARIOS;
+pub(crate) use catalogue::all;
 use script::Script;
 
 /// Operations of the workload in search of the first violation, for the page and its tests.
@@ -29,8 +29,8 @@ const WORKLOAD_OPS: u64 = 400;
 /// What finds a bug at one level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Found {
-    /// The check that reports first.
-    pub(crate) check: Check,
+    /// The checks of which one reports first.
+    pub(crate) checks: &'static [Check],
     /// Whether something live was lost by then, or is lost later.
     pub(crate) loses_live: bool,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// The scenario of that name.
     pub(crate) fn from_name(name: &str) -> Option<&'static Scenario> {
-        SCENARIOS.iter().find(|scenario| scenario.name == name)
+        all().find(|scenario| scenario.name == name)
     }
 
     /// What finds it at a level.
@@ -129,7 +129,7 @@ impl Seen {
     /// How far the first report is from its cause.
     pub(crate) fn distance(&self) -> Option<Distance> {
         let met = self.outcome.first()?;
-        let cause = self.cause.or(met.store)?;
+        let cause = self.cause_of_first()?;
         let begun = self.outcome.cycle_at.get(cause)?;
         Some(Distance {
             ops: met.op.saturating_sub(cause),
@@ -137,10 +137,18 @@ impl Seen {
         })
     }
 
+    /// The operation that broke the heap, by its place, as far as script or report know.
+    pub(crate) fn cause_of_first(&self) -> Option<usize> {
+        let met = self.outcome.first()?;
+        // The workload has no script. A store that is reported as it is made is its own cause.
+        Some(self.cause.or(met.store).unwrap_or(met.op))
+    }
+
     /// Whether the first report, and what was lost, are what the scenario declares.
     pub(crate) fn is_as_declared(&self, found: Found) -> bool {
         let first = self.outcome.first().map(|met| met.check);
-        first == Some(found.check) && self.outcome.lost.is_empty() != found.loses_live
+        first.is_some_and(|first| found.checks.contains(&first))
+            && self.outcome.lost.is_empty() != found.loses_live
     }
 }
 
