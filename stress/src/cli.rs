@@ -7,32 +7,28 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use gc_core::{Checks, Policy};
+use clap::{Args, Parser, Subcommand};
+use gc_core::Checks;
 
 use crate::driver::DriverChoice;
 use crate::error::{EXIT_INTERNAL, EXIT_USAGE, Error};
 use crate::measure::Extent;
-use crate::options::{Configuration, CopyBack, OPS_DEFAULT, Options};
 use crate::progress::Bar;
 use crate::soak::SoakOptions;
-use crate::{human, json, makefunc, measure, soak};
+use crate::{measure, soak};
 
 #[cfg(feature = "fault-inject")]
 mod campaign;
 mod controls;
 mod inspect;
+mod lab;
+mod run;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
 /// Most threads of a run.
 const THREADS_MAX: u64 = 256;
-
-const EXIT_CODES: &str = "Exit codes: 0 clean, 10 violation found and survived, 11 expected \
-violation missing, 64 usage, 70 internal error or live data damaged. A policy that aborts ends \
-the process by SIGABRT.";
 
 const SOAK_EXIT_CODES: &str = "Exit codes: 0 clean, 10 a violation was found and nothing was \
 lost, 64 usage, 70 an object was lost, the accounts or the second opinion are wrong, or an \
@@ -43,7 +39,7 @@ usage, 70 internal error.";
 
 /// The stress lab of Softfail: reproduces collector corruption in a managed heap.
 #[derive(Parser)]
-#[command(name = "gc-stress", version, after_help = EXIT_CODES)]
+#[command(name = "gc-stress", version, after_help = run::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,10 +48,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// List the scenarios.
-    List,
+    List(run::ListArguments),
     /// Run a scenario.
-    #[command(after_help = EXIT_CODES)]
-    Run(RunArguments),
+    #[command(after_help = run::EXIT_CODES)]
+    Run(run::Arguments),
+    /// Carry a recorded program out once more, and compare what is reported with what was recorded.
+    #[command(after_help = lab::REPLAY_EXIT_CODES)]
+    Replay(lab::ReplayArguments),
+    /// Take away what the first violation of a recorded program does not need.
+    #[command(after_help = lab::SHRINK_EXIT_CODES)]
+    Shrink(lab::ShrinkArguments),
     /// Let threads use a heap that nobody breaks, with an oracle beside it, for as long as one likes.
     #[command(after_help = SOAK_EXIT_CODES)]
     Soak(SoakArguments),
@@ -118,69 +120,6 @@ struct SoakArguments {
     json: bool,
 }
 
-#[derive(Args)]
-struct RunArguments {
-    /// The scenario.
-    scenario: Scenario,
-    /// Where every decision of the run comes from.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Most operations in search of the first violation, and operations served after it.
-    #[arg(long, default_value_t = OPS_DEFAULT, value_parser = clap::value_parser!(u64).range(1..))]
-    ops: u64,
-    /// What follows from a violation: abort, hook, unhealthy, count, strict, or a full policy such
-    /// as "unhealthy,sweep-count=hook". Without it GC_POLICY decides, else "unhealthy".
-    #[arg(long, value_name = "SPEC")]
-    policy: Option<Policy>,
-    /// How hard the heap looks: lax, default or paranoid, and single checks switched by hand, such as
-    /// "default,virgin-slot=on".
-    #[arg(long, value_name = "CHECKS", default_value_t = Checks::default())]
-    checks: Checks,
-    /// Who advances the collector: manual, incremental, background or background:N.
-    #[arg(long, value_name = "D", default_value_t = DriverChoice::MANUAL)]
-    driver: DriverChoice,
-    /// Threads that serve. More than one need another driver than manual, which steps the heap by
-    /// the decisions of one thread.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads())]
-    threads: u64,
-    /// Control: copy results back by a plain store, as Go's fix does.
-    #[arg(long)]
-    fixed: bool,
-    /// Control: leave the large configuration struct out.
-    #[arg(long)]
-    no_config_struct: bool,
-    /// Write violations down in this file, which outlives the process: see `inspect`.
-    #[arg(long, value_name = "FILE")]
-    health_record: Option<PathBuf>,
-    /// Write JSON lines, and nothing else, to standard output.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What can be run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Scenario {
-    /// Go bug 30041: a reflective call writes its result through the write barrier.
-    Makefunc,
-}
-
-impl Scenario {
-    const fn name(self) -> &'static str {
-        match self {
-            Scenario::Makefunc => "makefunc",
-        }
-    }
-
-    const fn summary(self) -> &'static str {
-        match self {
-            Scenario::Makefunc => {
-                "Go bug 30041: a reflective call writes its result through the write barrier into \
-                 a stack slot that was never initialised"
-            }
-        }
-    }
-}
-
 /// Minutes of a soak.
 fn minutes(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -207,14 +146,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let finished = catch_unwind(AssertUnwindSafe(|| match command {
-        Command::List => Ok(tolerate(list(&mut io::stdout().lock())).map(|()| 0)?),
-        Command::Run(arguments) => match options(&arguments) {
-            Ok(options) => run_scenario(&arguments, &options),
-            Err(problem) => {
-                eprintln!("error: {problem}");
-                Ok(EXIT_USAGE)
-            }
-        },
+        Command::List(arguments) => run::list(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => lab::replay(&arguments),
+        Command::Shrink(arguments) => lab::shrink(&arguments),
         Command::Soak(arguments) => match soak_options(&arguments) {
             Ok(options) => run_soak(&arguments, &options),
             Err(problem) => {
@@ -247,49 +182,6 @@ fn tolerate(written: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
-}
-
-fn list(out: &mut dyn Write) -> io::Result<()> {
-    for scenario in Scenario::value_variants() {
-        writeln!(out, "{:<10}{}", scenario.name(), scenario.summary())?;
-    }
-    Ok(())
-}
-
-/// The options of a run, or what is wrong with them or the environment.
-fn options(arguments: &RunArguments) -> Result<Options, String> {
-    if arguments.threads > 1 && arguments.driver.is_manual() {
-        return Err(format!(
-            "--threads {} needs --driver incremental, background or background:N: the manual driver \
-             steps the heap by the decisions of one thread",
-            arguments.threads
-        ));
-    }
-    let policy = match &arguments.policy {
-        Some(policy) => policy.clone(),
-        None => Policy::from_env()
-            .map_err(|error| format!("GC_POLICY: {error}"))?
-            .unwrap_or(Policy::MARK_UNHEALTHY),
-    };
-    Ok(Options {
-        seed: arguments.seed,
-        ops: arguments.ops,
-        policy,
-        checks: arguments.checks,
-        copy_back: if arguments.fixed {
-            CopyBack::Plain
-        } else {
-            CopyBack::Barriered
-        },
-        configuration: if arguments.no_config_struct {
-            Configuration::LeftOut
-        } else {
-            Configuration::ByValue
-        },
-        driver: arguments.driver,
-        threads: arguments.threads as usize,
-        health_record: arguments.health_record.clone(),
-    })
 }
 
 /// The options of a soak, or what is wrong with them.
@@ -362,31 +254,4 @@ fn run_measure(arguments: &MeasureArguments) -> Result<u8, Error> {
         measure::report::write_human_end(&mut out, &figures)
     })?;
     Ok(0)
-}
-
-fn run_scenario(arguments: &RunArguments, options: &Options) -> Result<u8, Error> {
-    let name = arguments.scenario.name();
-    let mut out = io::stdout().lock();
-    let bar = if arguments.json {
-        Bar::hidden()
-    } else {
-        Bar::new(options.ops)
-    };
-    tolerate(if arguments.json {
-        json::write_begin(&mut out, name, options)
-    } else {
-        human::write_opening(&mut out, options)
-    })?;
-    let outcome = match arguments.scenario {
-        Scenario::Makefunc => makefunc::run(options, &mut |progress| bar.show(progress)),
-    };
-    bar.finish();
-    let outcome = outcome?;
-    tolerate(if arguments.json {
-        json::write_outcome(&mut out, name, &outcome)
-    } else {
-        human::write_outcome(&mut out, &outcome)
-    })?;
-    tolerate(out.flush())?;
-    Ok(outcome.verdict().exit_code())
 }

@@ -16,6 +16,8 @@ use gc_core::{Gc, Root, RootError, Scope, Trace};
 
 use crate::audit::Audit;
 use crate::error::Error;
+use crate::ops::Op;
+use crate::recorder;
 use crate::reflect::{Running, Slot, Value};
 use crate::rng::Rng;
 
@@ -77,18 +79,38 @@ pub(crate) fn fetch(
 
 /// The callee: makes the settings and writes the result into the words of its caller.
 fn return_by_value(running: Running<'_, '_>, first_id: u64) -> Result<(), Error> {
+    let made = recorder::tell_as_one(
+        || make_settings(running, first_id),
+        |recorder, made| Op::Fill {
+            slot: running.place(Slot::Outgoing(0)) as u32,
+            count: POINTER_WORDS as u32,
+            first: recorder.numbers(made.as_deref().unwrap_or_default()),
+            kind: recorder.kind("Setting", 3, &[2]),
+            shared: Some((
+                recorder.kind("Section", 4, &[]),
+                SETTINGS_PER_SECTION as u32,
+            )),
+        },
+    );
+    made.map(drop)
+}
+
+/// Makes the settings in the words of the caller. Answers the addresses of everything that it made.
+fn make_settings(running: Running<'_, '_>, first_id: u64) -> Result<Vec<usize>, Error> {
     let scope = running.scope();
-    let mut section = None;
+    let (mut section, mut made) = (None, Vec::new());
     for word in 0..POINTER_WORDS {
         let id = first_id + word as u64;
         let section = match section {
             Some(section) if word % SETTINGS_PER_SECTION != 0 => section,
             _ => {
                 let id = id / SETTINGS_PER_SECTION as u64;
-                *section.insert(scope.try_alloc(Section {
+                let new = scope.try_alloc(Section {
                     id,
                     title: title_of(id),
-                })?)
+                })?;
+                made.push(new.address());
+                *section.insert(new)
             }
         };
         let setting = scope.try_alloc(Setting {
@@ -96,14 +118,16 @@ fn return_by_value(running: Running<'_, '_>, first_id: u64) -> Result<(), Error>
             value: value_of(id),
             section,
         })?;
+        made.push(setting.address());
         running.store(Slot::Outgoing(word), Value::of(setting))?;
     }
-    Ok(())
+    Ok(made)
 }
 
 /// A setting that outlives its request.
 struct Kept {
     object: Root<Setting<'static>>,
+    address: usize,
     id: u64,
     /// Requests of the keeper after which it is let go.
     until: u64,
@@ -149,7 +173,15 @@ impl Keeper {
             .front()
             .is_some_and(|kept| kept.until <= self.requests)
         {
-            self.kept.pop_front();
+            if let Some(kept) = self.kept.pop_front() {
+                let Kept {
+                    object, address, ..
+                } = kept;
+                drop(object);
+                recorder::tell(|recorder| Op::Unroot {
+                    object: recorder.known(address),
+                });
+            }
         }
     }
 
@@ -157,7 +189,8 @@ impl Keeper {
         if self.is_keeping && self.rng.one_in(ONE_SETTING_IN) {
             let until = self.requests + self.lifetime;
             self.kept.push_back(Kept {
-                object: scope.root(setting),
+                object: recorder::root(scope, setting),
+                address: setting.address(),
                 id,
                 until,
             });

@@ -9,8 +9,17 @@ use gc_core::raw::StackError;
 use gc_core::{AllocError, CollectError, RootError};
 use thiserror::Error;
 
+use crate::ops::TraceError;
+
+/// A violation was found, and survived.
+pub const EXIT_FOUND: u8 = 10;
+/// What was recorded or expected did not come up.
+pub const EXIT_MISSING: u8 = 11;
 /// The command line is wrong.
 pub const EXIT_USAGE: u8 = 64;
+/// A file that the run was given is missing or malformed; of a trace also: truncated, corrupt, of another
+/// version, or written by another build.
+pub const EXIT_MALFORMED: u8 = 65;
 /// Something that must not happen.
 pub const EXIT_INTERNAL: u8 = 70;
 
@@ -64,9 +73,32 @@ pub enum Error {
     /// A child process did not tell what it was started for.
     #[error("a child process failed: {0}")]
     Child(String),
+    /// A kind of objects of a program was refused.
+    #[error("a kind of objects was refused: {0}")]
+    Shape(#[from] gc_core::raw::ShapeError),
+    /// A file is no trace that can be replayed, or could not be written.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// A trace names a policy or checks that this build does not know.
+    #[error("the header of the trace: {0}")]
+    Header(String),
+    /// There is nothing to shrink.
+    #[error("the trace shows no violation when it is replayed, so there is nothing to shrink")]
+    NoViolation,
     /// A histogram could not be made.
     #[error("a histogram could not be made: {0}")]
     Histogram(String),
+    /// A file that the run was given is missing or malformed.
+    #[error("{file}: {problem}")]
+    Malformed {
+        /// The file, and the line where one is known.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The command line asks for what does not exist.
+    #[error("{0}")]
+    Request(String),
     /// The report could not be written.
     #[error("the report could not be written: {0}")]
     Output(#[from] io::Error),
@@ -78,7 +110,9 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             // The command line names a place where no record can be.
-            Error::Build(gc_core::Error::Record(_)) => EXIT_USAGE,
+            Error::Build(gc_core::Error::Record(_)) | Error::Request(_) => EXIT_USAGE,
+            Error::Malformed { .. } => EXIT_MALFORMED,
+            Error::Trace(_) | Error::Header(_) | Error::NoViolation => EXIT_MALFORMED,
             _ => EXIT_INTERNAL,
         }
     }

@@ -23,15 +23,18 @@ use gc_core::{Check, Health, Heap, VerifyReport};
 
 use crate::audit::Audit;
 use crate::error::Error;
+use crate::ops::{Expected, Op, Program};
 use crate::options::Options;
 use crate::outcome::{First, Outcome};
 use crate::parked;
+use crate::recorder;
+use crate::rng::Rng;
 use crate::service::{self, Service};
 
 /// Connections of each thread, each with a fiber of its own.
 pub const CONNECTIONS: usize = service::CONNECTIONS;
 /// Address space of the heap: some hundred times what the workload keeps alive.
-const RESERVE_BYTES: usize = 4 << 30;
+pub(crate) const RESERVE_BYTES: usize = 4 << 30;
 /// Time between two calls of the progress function.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 /// A thread that the machine does not run for a second is no news about the collector.
@@ -56,7 +59,19 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outc
     let hook_deliveries = Arc::new(AtomicU64::new(0));
     let heap = build(options, &hook_deliveries)?;
     let search = Search::new(options.ops, heap.health(), begun);
-    let Served { verification, sum } = serve(options, &heap, &search, progress)?;
+    let served = serve(options, &heap, &search, progress)?;
+    outcome(options, &heap, search, served, &hook_deliveries)
+}
+
+/// What a run came to, when everything is at rest.
+fn outcome(
+    options: &Options,
+    heap: &Heap,
+    search: Search,
+    served: Served,
+    hook_deliveries: &AtomicU64,
+) -> Result<Outcome, Error> {
+    let (Served { verification, sum }, begun) = (served, search.begun);
     let stats = heap.stats();
     let is_ledger_balanced = heap.ledger()?.is_balanced();
     heap.deliver();
@@ -108,6 +123,59 @@ fn build(options: &Options, hook_deliveries: &Arc<AtomicU64>) -> Result<Heap, Er
         .reserve_bytes(RESERVE_BYTES)
         .stall_deadline(STALL_DEADLINE)
         .build()?)
+}
+
+/// Runs the scenario on the calling thread with the manual driver, and records what it does to its heap.
+/// Of several threads each becomes a logical mutator; whose turn it is, operation by operation, is drawn
+/// from the seed.
+///
+/// # Errors
+///
+/// As for [`run`].
+pub fn record(
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Recording), Error> {
+    let begun = Instant::now();
+    let hook_deliveries = Arc::new(AtomicU64::new(0));
+    let heap = build(options, &hook_deliveries)?;
+    recorder::start(heap.health());
+    let search = Search::new(options.ops, heap.health(), begun);
+    let mut turns = Rng::for_purpose(options.seed, "turns");
+    let mut services = (0..options.threads as u64)
+        .map(|thread| Service::open(&heap, options, thread))
+        .collect::<Result<Vec<_>, _>>()?;
+    search.look(0);
+    while let Some(op) = search.claim() {
+        let turn = turns.index(services.len());
+        services[turn].serve()?;
+        search.look(op);
+        progress(search.progress());
+    }
+    heap.collect()?;
+    recorder::tell(|_| Op::Collect);
+    let verification = heap.verify()?;
+    recorder::tell(|_| Op::Verify);
+    let recording = Recording(recorder::finish().unwrap_or_default());
+    let mut sum = Tally::default();
+    for service in &mut services {
+        sum.ops += service.ops();
+        sum.at_rest += service.audit()?;
+        sum.under_way += service.under_way();
+    }
+    let served = Served { verification, sum };
+    let outcome = outcome(options, &heap, search, served, &hook_deliveries)?;
+    Ok((outcome, recording))
+}
+
+/// What was done to the heap of a run, and what was reported of it.
+pub struct Recording(pub(crate) (Program, Vec<Expected>));
+
+impl Recording {
+    /// What was done.
+    pub(crate) fn into_program(self) -> Program {
+        self.0.0
+    }
 }
 
 /// What the threads share: the operations that are left, and the first violation.

@@ -14,6 +14,8 @@ use gc_core::{Heap, Phase};
 
 use crate::driver::DriverChoice;
 use crate::error::Error;
+use crate::ops::Op;
+use crate::recorder;
 use crate::rng::Rng;
 
 /// Most operations between two cycles.
@@ -49,22 +51,30 @@ impl Pace {
                 return Ok(());
             }
             heap.request_collect();
+            recorder::tell(|_| Op::Start);
             self.idle_ops = self.rng.within(0..=IDLE_OPS_MAX);
         }
         if !self.is_stepping || self.rng.one_in(4) {
             return Ok(());
         }
         let units = self.rng.within(1..=UNITS_BETWEEN_MAX);
-        heap.step(units as usize)?;
-        Ok(())
+        step(heap, units)
     }
 
     /// Inside an operation: now and then advances a cycle that runs.
     pub(crate) fn inside(&mut self, heap: &Heap) -> Result<(), Error> {
         if self.is_stepping && heap.phase() != Phase::Idle && self.rng.one_in(4) {
             let units = self.rng.within(1..=UNITS_INSIDE_MAX);
-            heap.step(units as usize)?;
+            step(heap, units)?;
         }
         Ok(())
     }
+}
+
+fn step(heap: &Heap, units: u64) -> Result<(), Error> {
+    heap.step(units as usize)?;
+    recorder::tell(|_| Op::Step {
+        units: units as u32,
+    });
+    Ok(())
 }

@@ -16,6 +16,7 @@ use gc_core::{Edge, Gc, Root, RootError, Scope, Trace};
 use crate::audit::Audit;
 use crate::error::Error;
 use crate::hash::content_hash;
+use crate::recorder;
 use crate::reflect::{Func, Running, Value, make_func};
 use crate::rng::Rng;
 
@@ -27,6 +28,23 @@ const PARAMETERS_PER_SORT: usize = 8;
 pub(crate) struct Parameter<'gc> {
     id: u64,
     content: Content<'gc>,
+}
+
+/// What recordings call the type: its name, its words, and which of these are pointers.
+const PARAMETER: (&str, u32, &[u32]) = ("Parameter", 3, &[TEXT]);
+const TEXT: u32 = 1;
+
+/// Changes what a parameter holds.
+fn change<'gc>(
+    parameter: Gc<'gc, Parameter<'gc>>,
+    scope: Scope<'gc>,
+    rng: &mut Rng,
+) -> Result<(), Error> {
+    parameter.content.change(scope, rng)?;
+    if let Content::Text(text) = &parameter.content {
+        recorder::set(parameter, TEXT, text.get());
+    }
+    Ok(())
 }
 
 /// What a parameter holds.
@@ -52,7 +70,9 @@ impl<'gc> Content<'gc> {
     /// Changes what is held.
     fn change(&self, scope: Scope<'gc>, rng: &mut Rng) -> Result<(), Error> {
         match self {
-            Content::Text(edge) => edge.set(scope, scope.try_alloc_str(&rng.text(4..=40))?),
+            Content::Text(edge) => {
+                edge.set(scope, recorder::alloc_text(scope, &rng.text(4..=40))?);
+            }
             Content::Integer(cell) => cell.set(rng.next_u64() as i64),
             Content::Switch(cell) => cell.set(rng.one_in(2)),
             Content::Milliseconds(cell) => cell.set(rng.below(60_000)),
@@ -139,9 +159,10 @@ impl Params {
         let table = &self.tables[sort as usize];
         let asked = rng.index(table.names.len());
         let entry = &table.entries[asked];
-        let fallback = Value::of(scope.get(&table.entries[PARAMETERS_PER_SORT].object)?);
+        let fallback = &table.entries[PARAMETERS_PER_SORT].object;
+        let fallback = Value::of(recorder::get(scope, fallback)?);
         let mut arguments = vec![fallback; sort.arguments()];
-        arguments[0] = Value::of(scope.get(&table.names[asked])?);
+        arguments[0] = Value::of(recorder::get(scope, &table.names[asked])?);
         let found = table.lookup.call(running, &arguments)?;
         let found = found.downcast::<Parameter<'static>>(scope)?;
         audit.book(found.id == entry.id && found.content.hash() == entry.hash.get());
@@ -152,8 +173,8 @@ impl Params {
     pub(crate) fn change(&self, scope: Scope<'_>, rng: &mut Rng) -> Result<(), Error> {
         let table = &self.tables[rng.index(self.tables.len())];
         let entry = &table.entries[rng.index(PARAMETERS_PER_SORT)];
-        let object = scope.get(&entry.object)?;
-        object.content.change(scope, rng)?;
+        let object = recorder::get(scope, &entry.object)?;
+        change(object, scope, rng)?;
         entry.hash.set(object.content.hash());
         Ok(())
     }
@@ -184,17 +205,19 @@ fn table(scope: Scope<'_>, sort: Sort, next_id: &mut u64, rng: &mut Rng) -> Resu
             id: *next_id,
             content: Content::of(sort),
         })?;
-        object.content.change(scope, rng)?;
+        recorder::object(object.address(), PARAMETER, &[]);
+        change(object, scope, rng)?;
         let name = if index == PARAMETERS_PER_SORT {
             format!("{sort:?}-fallback")
         } else {
             format!("{sort:?}-{index}-{}", rng.text(4..=16))
         };
-        names.push(scope.root(scope.try_alloc_str(&name)?));
+        let managed_name = recorder::alloc_text(scope, &name)?;
+        names.push(recorder::root(scope, managed_name));
         let hash = Cell::new(object.content.hash());
         entries.push(Entry {
             name,
-            object: scope.root(object),
+            object: recorder::root(scope, object),
             id: *next_id,
             hash,
         });
@@ -228,7 +251,7 @@ fn find<'gc>(
         }
     };
     match entries.iter().find(|entry| *name == *entry.name) {
-        Some(entry) => Ok(Value::of(scope.get(&entry.object)?)),
+        Some(entry) => Ok(Value::of(recorder::get(scope, &entry.object)?)),
         None => Ok(arguments[arguments.len() - 1]),
     }
 }

@@ -74,6 +74,18 @@ impl Bar {
         self.bar.set_position(done);
     }
 
+    /// A bar for shrinking: operations that are gone.
+    pub(crate) fn for_shrinking(ops: u64) -> Self {
+        Bar::new(ops)
+    }
+
+    /// Shows how many operations are left, and how many programs were tried.
+    pub(crate) fn show_shrinking(&self, left: u64, tried: u64) {
+        self.bar
+            .set_message(format!("{left} left, {tried} programs tried"));
+        self.bar.set_position(self.ops.saturating_sub(left));
+    }
+
     /// A bar that nobody sees.
     pub fn hidden() -> Self {
         Bar {

@@ -11,7 +11,7 @@
 //! emits one for a stack. A function from [`make_func`] is called through
 //! [`Running::call_reflect`], and there stands the bug.
 //!
-//! The one room of the crate where unsafe code may stand. Invariants: a [`Running`] pairs the scope
+//! A room where unsafe code may stand. Invariants: a [`Running`] pairs the scope
 //! of an `enter` with a stack of the very mutator that entered, and only this file can make one; a
 //! slot with a kind is live and holds a pointer to an object of that kind, so a typed load needs
 //! no trust in its caller. A runtime and its fibers are used by the thread that made them.
@@ -22,11 +22,13 @@ use core::marker::PhantomData;
 use std::cell::RefCell;
 use std::fmt;
 
-use gc_core::raw::{RawGc, Stack};
+use gc_core::raw::{RawGc, Stack, StackError};
 use gc_core::{Gc, Heap, Mutator, Object, Scope};
 
 use crate::error::Error;
+use crate::ops::{CopyMode, Op};
 use crate::options::CopyBack;
+use crate::recorder;
 
 /// The type of a value at run time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,6 +140,8 @@ pub(crate) struct Runtime {
     mutator: Mutator,
     fibers: Vec<Fiber>,
     copy_back: CopyBack,
+    /// What recordings call the mutator.
+    number: u32,
 }
 
 impl Runtime {
@@ -154,6 +158,7 @@ impl Runtime {
             mutator,
             fibers,
             copy_back,
+            number: recorder::mutator(),
         }
     }
 
@@ -169,15 +174,37 @@ impl Runtime {
         body: impl for<'gc> FnOnce(Running<'gc, '_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let running = self.fibers.get(fiber).ok_or(Error::NoFiber { fiber })?;
-        let copy_back = self.copy_back;
-        self.mutator.enter(|scope| {
+        let (copy_back, mutator, stack) = (self.copy_back, self.number, fiber as u32);
+        let result = self.mutator.enter(|scope| {
+            recorder::tell(|_| Op::Enter { mutator, stack });
             body(Running {
                 scope,
                 fiber: running,
                 copy_back,
             })
-        })
+        });
+        recorder::tell(|_| Op::Leave);
+        result
     }
+}
+
+/// Copies a result into the frame of its caller through the write barrier.
+///
+/// # Safety
+///
+/// As for [`Stack::set`], but that the slot need not be live.
+pub(crate) unsafe fn copy_back(
+    scope: Scope<'_>,
+    stack: &Stack,
+    slot: usize,
+    value: Option<RawGc>,
+) -> Result<(), StackError> {
+    // Go bug 30041 is this store. The slot is part of a stack, and nobody has written it in this call, so
+    // there is no old value; `set` takes the word it finds there for one, and shades it while a cycle
+    // marks.
+    //
+    // SAFETY: the caller's duty; that the slot is not live is what the heap has to contain.
+    unsafe { stack.set(scope, slot, value) } // GUILTY
 }
 
 /// A fiber that is running.
@@ -193,9 +220,18 @@ impl<'gc> Running<'gc, '_> {
         self.scope
     }
 
+    /// The number of a slot within the top frame.
+    pub(crate) fn place(self, slot: Slot) -> usize {
+        self.fiber.number(slot).0
+    }
+
     /// Begins a call: a frame whose words are whatever earlier calls at this depth left.
     pub(crate) fn push_frame(self, locals: usize, outgoing: usize) -> Result<(), Error> {
-        self.fiber.stack.push_frame(locals + outgoing)?;
+        let slots = locals + outgoing;
+        self.fiber.stack.push_frame(slots)?;
+        recorder::tell(|_| Op::Push {
+            slots: slots as u32,
+        });
         let mut map = self.fiber.map.borrow_mut();
         let first = map.kinds.len();
         map.frames.push((first, locals));
@@ -206,6 +242,7 @@ impl<'gc> Running<'gc, '_> {
     /// Ends a call. Its words stay where they are.
     pub(crate) fn pop_frame(self) -> Result<(), Error> {
         self.fiber.stack.pop_frame()?;
+        recorder::tell(|_| Op::Pop);
         let mut map = self.fiber.map.borrow_mut();
         if let Some((first, _)) = map.frames.pop() {
             map.kinds.truncate(first);
@@ -220,6 +257,10 @@ impl<'gc> Running<'gc, '_> {
         // belongs to the mutator of this scope.
         unsafe { self.fiber.stack.init(within, Some(value.raw)) }?;
         self.fiber.set_kind(slot, Some(value.kind));
+        recorder::tell(|recorder| Op::Store {
+            slot: within as u32,
+            value: recorder.word(value.raw.address()),
+        });
         Ok(())
     }
 
@@ -244,6 +285,10 @@ impl<'gc> Running<'gc, '_> {
         let (first, _) = self.fiber.number(Slot::Outgoing(0));
         self.fiber.stack.retire(first..first + words)?;
         (0..words).for_each(|word| self.fiber.set_kind(Slot::Outgoing(word), None));
+        recorder::tell(|_| Op::Retire {
+            from: first as u32,
+            count: words as u32,
+        });
         Ok(())
     }
 
@@ -252,6 +297,10 @@ impl<'gc> Running<'gc, '_> {
         let (within, _) = self.fiber.number(slot);
         self.fiber.stack.retire(within..within + 1)?;
         self.fiber.set_kind(slot, None);
+        recorder::tell(|_| Op::Retire {
+            from: within as u32,
+            count: 1,
+        });
         Ok(())
     }
 
@@ -266,14 +315,9 @@ impl<'gc> Running<'gc, '_> {
         let (within, _) = self.fiber.number(slot);
         match self.copy_back {
             CopyBack::Barriered => {
-                // Go bug 30041 is this store. The slot is part of a stack, and nobody has written
-                // it in this call, so there is no old value; `set` takes the word it finds there
-                // for one, and shades it while a cycle marks.
-                //
-                // SAFETY: the value lives and the stack belongs to this mutator, but the slot is
-                // not live, as `set` demands: the broken duty is what this scenario is about, and
-                // what the heap has to contain.
-                unsafe { self.fiber.stack.set(self.scope, within, Some(result.raw)) }?; // GUILTY
+                // SAFETY: the value lives and the stack belongs to this mutator, but the slot is not live:
+                // the broken duty is what this scenario is about, and what the heap has to contain.
+                unsafe { copy_back(self.scope, &self.fiber.stack, within, Some(result.raw)) }?
             }
             CopyBack::Plain => {
                 // SAFETY: the value lives, and the stack belongs to this mutator.
@@ -320,13 +364,27 @@ impl Func {
                 found: arguments.len(),
             });
         }
-        for (word, argument) in arguments.iter().enumerate() {
-            running.store(Slot::Outgoing(word), *argument)?;
-        }
-        running.call_reflect(self)?;
-        let result = running.load(Slot::Outgoing(self.parameters))?;
-        running.retire_outgoing(self.parameters + 1)?;
-        Ok(result)
+        let call = || {
+            for (word, argument) in arguments.iter().enumerate() {
+                running.store(Slot::Outgoing(word), *argument)?;
+            }
+            running.call_reflect(self)?;
+            let result = running.load(Slot::Outgoing(self.parameters))?;
+            running.retire_outgoing(self.parameters + 1)?;
+            Ok(result)
+        };
+        recorder::tell_as_one(call, |recorder, result: &Result<Value<'gc>, Error>| {
+            let known = |value: &Value<'gc>| recorder.known(value.raw.address());
+            Op::Call {
+                base: running.place(Slot::Outgoing(0)) as u32,
+                result: result.as_ref().map_or(0, known),
+                mode: match running.copy_back {
+                    CopyBack::Barriered => CopyMode::Barrier,
+                    CopyBack::Plain => CopyMode::Plain,
+                },
+                arguments: arguments.iter().map(known).collect(),
+            }
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use gc_core::{Edge, Gc, Scope, Trace};
 use crate::audit::Audit;
 use crate::error::Error;
 use crate::hash::content_hash;
+use crate::recorder;
 use crate::rng::Rng;
 
 /// Fewest and most items of a session.
@@ -52,6 +53,13 @@ pub(crate) struct Record {
     items: VecDeque<ItemRecord>,
 }
 
+/// What recordings call the types: names, words, and which of these are pointers.
+const SESSION: (&str, u32, &[u32]) = ("Session", 3, &[1, ITEMS]);
+const ITEM: (&str, u32, &[u32]) = ("Item", 4, &[1, TEXT, NEXT]);
+const ITEMS: u32 = 2;
+const TEXT: u32 = 2;
+const NEXT: u32 = 3;
+
 /// Gives every object of a run a number of its own.
 #[derive(Default)]
 pub(crate) struct Ids {
@@ -83,12 +91,13 @@ pub(crate) fn open<'gc>(
         user_hash: content_hash(user.as_bytes()),
         items: VecDeque::new(),
     };
-    let user = scope.try_alloc_str(&user)?;
+    let user = recorder::alloc_text(scope, &user)?;
     let session = scope.try_alloc(Session {
         id,
         user,
         items: Edge::none(),
     })?;
+    recorder::object(session.address(), SESSION, &[(1, user.address())]);
     for _ in 0..rng.within(ITEMS_MIN as u64..=ITEMS_MAX as u64) {
         add(scope, session, &mut record, rng, ids)?;
     }
@@ -136,18 +145,25 @@ fn add<'gc>(
     let text = rng.text(8..=64);
     let id = ids.next();
     let next = Edge::from(session.items.get());
-    let text_edge = Edge::to(scope.try_alloc_str(&text)?);
+    let newest = session.items.get().map_or(0, Gc::address);
+    let managed_text = recorder::alloc_text(scope, &text)?;
     let item = scope.try_alloc(Item {
         id,
         session,
-        text: text_edge,
+        text: Edge::to(managed_text),
         next,
     })?;
-    oldest(session, record)
-        .unwrap_or(item)
-        .next
-        .set(scope, item);
+    let fields = [
+        (1, session.address()),
+        (TEXT, managed_text.address()),
+        (NEXT, newest),
+    ];
+    recorder::object(item.address(), ITEM, &fields);
+    let oldest = oldest(session, record).unwrap_or(item);
+    oldest.next.set(scope, item);
+    recorder::set(oldest, NEXT, Some(item));
     session.items.set(scope, item);
+    recorder::set(session, ITEMS, Some(item));
     record.items.push_front(ItemRecord {
         id,
         text_hash: content_hash(text.as_bytes()),
@@ -160,7 +176,9 @@ fn remove<'gc>(scope: Scope<'gc>, session: Gc<'gc, Session<'gc>>, record: &mut R
     if let Some(oldest) = oldest(session, record) {
         let second = session.items.get().and_then(|newest| newest.next.get());
         oldest.next.set(scope, second);
+        recorder::set(oldest, NEXT, second);
         session.items.set(scope, second);
+        recorder::set(session, ITEMS, second);
     }
     record.items.pop_front();
 }
@@ -169,6 +187,7 @@ fn remove<'gc>(scope: Scope<'gc>, session: Gc<'gc, Session<'gc>>, record: &mut R
 fn rotate<'gc>(scope: Scope<'gc>, session: Gc<'gc, Session<'gc>>, record: &mut Record) {
     let second = session.items.get().and_then(|newest| newest.next.get());
     session.items.set(scope, second);
+    recorder::set(session, ITEMS, second);
     record.items.rotate_left(1);
 }
 
@@ -185,7 +204,9 @@ fn rewrite<'gc>(
         item = item.and_then(|item| item.next.get());
     }
     if let Some(item) = item {
-        item.text.set(scope, scope.try_alloc_str(&text)?);
+        let text = recorder::alloc_text(scope, &text)?;
+        item.text.set(scope, text);
+        recorder::set(item, TEXT, Some(text));
     }
     record.items[at].text_hash = content_hash(text.as_bytes());
     Ok(())

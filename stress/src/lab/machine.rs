@@ -1,0 +1,307 @@
+//! The interpreter: carries a program out on a heap of its own, one operation after the other.
+//!
+//! Driven by one thread, with the manual driver, so that what happens follows from the program alone.
+//! After each operation it notes what the checks have said, so that each violation has the operation at
+//! which it was reported, and, where the program brought the doubtful address in, the one that did.
+//!
+//! An operation that is done outside of `enter` and needs one gets an `enter` to itself, on the stack
+//! that was entered last.
+//!
+//! Invariants: the shadow follows every operation that was carried out; an operation whose operands do
+//! not exist changes nothing. What the program means to break is broken by the operations that say so;
+//! the unsafe duties of all others are kept: pointers come from the shadow, and an object is looked at
+//! before it is used.
+#![allow(unsafe_code)]
+
+use std::collections::{BTreeMap, HashMap};
+
+use gc_core::raw::Shape;
+use gc_core::{Check, Checks, Driver, Heap, Mutator, Policy, Root, Trace};
+
+use super::frames::Frames;
+use super::outcome::{Lost, Met, Outcome};
+use super::shadow::Shadow;
+use crate::error::Error;
+use crate::ops::{Kind, ObjectId, Op, Program};
+
+mod collector;
+mod fault;
+mod hands;
+mod objects;
+mod survey;
+mod watches;
+
+/// Slots of a stack.
+const STACK_SLOTS: usize = 256;
+/// Mutators, and stacks of each, that a program may name.
+const MEMBERS_MAX: u32 = 256;
+
+/// What an object looks like through a root or a weak reference: nothing of it can be read.
+#[derive(Trace)]
+#[trace(leaf)]
+pub(super) struct Opaque;
+
+/// What a heap of the lab is built with.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// What follows from a violation.
+    pub(crate) policy: Policy,
+    /// How hard the heap looks.
+    pub(crate) checks: Checks,
+    /// Address space of the heap.
+    pub(crate) reserve_bytes: usize,
+}
+
+/// A mutator and its stacks. The mutator is out of its place while it is inside.
+#[derive(Default)]
+struct Member {
+    mutator: Option<Mutator>,
+    stacks: Vec<Frames>,
+}
+
+/// Where the program stands.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Seat {
+    mutator: usize,
+    stack: usize,
+}
+
+/// See the module.
+pub(super) struct Machine<'p> {
+    heap: Heap,
+    program: &'p Program,
+    shapes: Vec<Option<Shape>>,
+    shadow: Shadow,
+    members: Vec<Member>,
+    seat: Seat,
+    /// What the mutator that is inside has allocated or read since it entered; each is pinned.
+    hand: Vec<ObjectId>,
+    roots: HashMap<ObjectId, Vec<Root<Opaque>>>,
+    held: HashMap<ObjectId, u32>,
+    watches: BTreeMap<u32, watches::Watch>,
+    pairs: BTreeMap<u32, watches::Pair>,
+    #[cfg(feature = "fault-inject")]
+    struck: Vec<gc_core::fault::Struck>,
+    /// Addresses of objects that are named when they may be gone.
+    remembered: HashMap<ObjectId, Option<usize>>,
+    /// The operation that last brought a doubtful address in.
+    blame: HashMap<usize, usize>,
+    base: Option<usize>,
+    /// The operation that is being carried out.
+    at: usize,
+    total: u64,
+    counts: Vec<u64>,
+    met: Vec<Met>,
+    lost: Vec<Lost>,
+    skipped: Vec<usize>,
+    cycle_at: Vec<u32>,
+    /// The cycle at the end of the operation before.
+    cycle: u32,
+    /// The operation of the workload that was marked last.
+    mark: u64,
+}
+
+/// Carries a program out on a new heap.
+pub(super) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
+    let heap = Heap::builder()
+        .name("lab")
+        .driver(Driver::Manual)
+        .policy(setup.policy.clone())
+        .checks(setup.checks)
+        .reserve_bytes(setup.reserve_bytes)
+        .build()?;
+    Machine::new(heap, program).run()
+}
+
+impl<'p> Machine<'p> {
+    fn new(heap: Heap, program: &'p Program) -> Self {
+        Machine {
+            heap,
+            program,
+            shapes: vec![None; program.kinds.len()],
+            shadow: Shadow::default(),
+            members: Vec::new(),
+            seat: Seat::default(),
+            hand: Vec::new(),
+            roots: HashMap::new(),
+            held: HashMap::new(),
+            watches: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            #[cfg(feature = "fault-inject")]
+            struck: Vec::new(),
+            remembered: survey::remembered(program)
+                .into_iter()
+                .map(|id| (id, None))
+                .collect(),
+            blame: HashMap::new(),
+            base: None,
+            at: 0,
+            total: 0,
+            counts: vec![0; Check::COUNT],
+            met: Vec::new(),
+            lost: Vec::new(),
+            skipped: Vec::new(),
+            cycle_at: Vec::new(),
+            cycle: 0,
+            mark: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Outcome, Error> {
+        let ops = &self.program.ops;
+        while let Some(op) = ops.get(self.at) {
+            match op {
+                Op::Enter { mutator, stack } => {
+                    let is_known = *mutator < MEMBERS_MAX && *stack < MEMBERS_MAX;
+                    if is_known {
+                        self.seat = Seat {
+                            mutator: *mutator as usize,
+                            stack: *stack as usize,
+                        };
+                        self.enter(true)?;
+                    } else {
+                        self.skipped.push(self.at);
+                        self.at += 1;
+                    }
+                }
+                _ if survey::needs_scope(op) => self.enter(false)?,
+                _ => {
+                    let is_done = self.outside(op)?;
+                    self.done(is_done);
+                }
+            }
+        }
+        self.finish()
+    }
+
+    /// Goes inside at the operation that asks for it, and comes out after the one that ends it.
+    fn enter(&mut self, is_long: bool) -> Result<(), Error> {
+        let seat = self.seat;
+        let mut mutator = self.take_mutator(seat)?;
+        let result = mutator.enter(|scope| {
+            if !is_long {
+                let is_done = self.inside(scope)?;
+                return Ok::<_, Error>(is_done);
+            }
+            self.done(true);
+            while let Some(op) = self.program.ops.get(self.at) {
+                if *op == Op::Leave {
+                    break;
+                }
+                let is_done = self.inside(scope)?;
+                self.done(is_done);
+            }
+            Ok(true)
+        });
+        self.members[seat.mutator].mutator = Some(mutator);
+        for object in std::mem::take(&mut self.hand) {
+            self.shadow.unpin(object);
+        }
+        let is_done = result?;
+        self.done(is_done);
+        Ok(())
+    }
+
+    /// The mutator of a seat, with the stack there.
+    fn take_mutator(&mut self, seat: Seat) -> Result<Mutator, Error> {
+        while self.members.len() <= seat.mutator {
+            self.members.push(Member {
+                mutator: Some(self.heap.mutator()),
+                stacks: Vec::new(),
+            });
+        }
+        let member = &mut self.members[seat.mutator];
+        let mut mutator = member.mutator.take().ok_or(Error::NoFiber {
+            fiber: seat.mutator,
+        })?;
+        while member.stacks.len() <= seat.stack {
+            member.stacks.push(Frames::new(mutator.stack(STACK_SLOTS)));
+        }
+        Ok(mutator)
+    }
+
+    /// An operation has ended: notes what the checks have said meanwhile, and goes on to the next.
+    fn done(&mut self, is_done: bool) {
+        if !is_done {
+            self.skipped.push(self.at);
+        }
+        self.account();
+        self.cycle_at.push(self.cycle);
+        self.cycle = self.heap.cycle();
+        self.at += 1;
+    }
+
+    fn account(&mut self) {
+        let health = self.heap.health();
+        let total = health.total();
+        if total == self.total {
+            return;
+        }
+        let op = self.at.min(self.program.ops.len().saturating_sub(1));
+        let seen = self.total;
+        self.total = total;
+        let recent = health.recent();
+        for (check, counted) in Check::ALL.iter().zip(&mut self.counts) {
+            let count = health.count(*check);
+            if count == *counted {
+                continue;
+            }
+            let first = recent
+                .iter()
+                .find(|violation| violation.check == *check && violation.sequence > seen)
+                .copied();
+            let address = first.and_then(|violation| offset(violation.address));
+            let store = address
+                .zip(self.base)
+                .and_then(|(offset, base)| self.blame.get(&(base + offset as usize)))
+                .copied();
+            self.met.push(Met {
+                op,
+                check: *check,
+                count: count - *counted,
+                first,
+                store,
+                mark: self.mark,
+            });
+            *counted = count;
+        }
+    }
+
+    /// What it came to, when the last operation was done.
+    fn finish(mut self) -> Result<Outcome, Error> {
+        self.at = self.program.ops.len().saturating_sub(1);
+        let live = self.shadow.live();
+        let mut mutator = self.heap.mutator();
+        mutator.enter(|scope| {
+            for object in &live {
+                self.is_there(scope, *object);
+            }
+        });
+        drop(mutator);
+        let is_ledger_balanced = self.heap.ledger()?.is_balanced();
+        self.account();
+        let stats = self.heap.stats();
+        let violations = Check::ALL.iter().copied().zip(self.counts.iter().copied());
+        Ok(Outcome {
+            ops: self.program.ops.len(),
+            violations: violations.filter(|(_, count)| *count > 0).collect(),
+            met: std::mem::take(&mut self.met),
+            lost: std::mem::take(&mut self.lost),
+            skipped: std::mem::take(&mut self.skipped),
+            cycle_at: std::mem::take(&mut self.cycle_at),
+            live_checked: live.len(),
+            is_healthy: stats.is_healthy,
+            is_ledger_balanced,
+            cycles: stats.cycle,
+            quarantined_bytes: stats.bytes_quarantined,
+        })
+    }
+
+    fn kind(&self, kind: u16) -> Option<&'p Kind> {
+        self.program.kinds.get(usize::from(kind))
+    }
+}
+
+fn offset(address: Option<gc_core::Address>) -> Option<u64> {
+    crate::outcome::offset(address)
+}
