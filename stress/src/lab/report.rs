@@ -99,6 +99,8 @@ pub(crate) struct Difference {
     pub(crate) missing: u64,
     /// Met, and not recorded at that operation.
     pub(crate) unexpected: u64,
+    /// Live objects lost beyond those that were lost when it was recorded.
+    pub(crate) lost: u64,
 }
 
 impl Difference {
@@ -119,12 +121,13 @@ impl Difference {
             recorded,
             missing: open.values().sum(),
             unexpected,
+            lost: (outcome.lost.len() as u64).saturating_sub(trace.lost),
         }
     }
 
     /// Whether there is none.
     pub(crate) fn is_none(self) -> bool {
-        self.missing == 0 && self.unexpected == 0
+        self.missing == 0 && self.unexpected == 0 && self.lost == 0
     }
 }
 
@@ -185,8 +188,13 @@ pub(crate) fn write_json(
         };
         write_line(out, &lost)?;
     }
+    write_line(out, &end(trace, outcome))
+}
+
+fn end<'a>(trace: &'a Trace, outcome: &Outcome) -> End<'a> {
+    let header = &trace.header;
     let difference = Difference::of(trace, outcome);
-    let end = End {
+    End {
         event: "end",
         scenario: &header.scenario,
         seed: header.seed,
@@ -214,8 +222,7 @@ pub(crate) fn write_json(
         live_lost: outcome.lost.len(),
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
-    };
-    write_line(out, &end)
+    }
 }
 
 /// Writes a replay for people.
@@ -237,7 +244,7 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
         writeln!(out, "    {check:<20}{count:>8}")?;
     }
     let difference = Difference::of(trace, outcome);
-    let same = if difference.is_none() {
+    let same = if difference.missing == 0 && difference.unexpected == 0 {
         "every one at the operation where it was recorded".to_string()
     } else {
         format!(
@@ -252,9 +259,10 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
     )?;
     writeln!(
         out,
-        "LIVE OBJECTS    {} checked, {} lost",
+        "LIVE OBJECTS    {} checked, {} lost, {} lost when it was recorded",
         outcome.live_checked,
-        outcome.lost.len()
+        outcome.lost.len(),
+        trace.lost
     )?;
     let accounts = if outcome.is_ledger_balanced {
         "balanced"
