@@ -18,6 +18,7 @@ use crate::progress::Bar;
 use crate::soak::SoakOptions;
 use crate::{measure, soak};
 
+mod audit;
 #[cfg(feature = "fault-inject")]
 mod campaign;
 mod controls;
@@ -79,6 +80,9 @@ enum Command {
     /// Print the record of violations that a heap left in a file, or still writes.
     #[command(after_help = inspect::EXIT_CODES)]
     Inspect(inspect::Arguments),
+    /// Say which unsafe code of a package and of what it depends on can be reached, and by which path.
+    #[command(after_help = audit::EXIT_CODES)]
+    Audit(audit::Arguments),
 }
 
 #[derive(Args)]
@@ -160,6 +164,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Measure(arguments) => run_measure(&arguments),
         Command::Controls(arguments) => controls::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::Campaign(arguments) => campaign::run(&arguments),
         #[cfg(feature = "fault-inject")]

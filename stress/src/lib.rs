@@ -32,6 +32,7 @@
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
 //! | [`inspect`] | the story of a durable record |
+//! | [`reach`] | which unsafe code of a program and its dependencies can be reached |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
 //!
@@ -95,6 +96,8 @@ pub mod controls;
 pub mod campaign;
 
 pub mod inspect;
+
+pub mod reach;
 
 pub mod progress;
 

@@ -68,7 +68,14 @@ impl Bar {
         bar
     }
 
-    /// Shows how many cases of a campaign are done.
+    /// A bar for sources that are read: more become known on the way.
+    pub(crate) fn for_files() -> Self {
+        let bar = Bar::new(1);
+        bar.bar.set_message("files");
+        bar
+    }
+
+    /// Shows how many cases of a campaign, or how many files, are done.
     pub fn show_cases(&self, done: u64, cases: u64) {
         self.bar.set_length(cases);
         self.bar.set_position(done);

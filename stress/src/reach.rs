@@ -19,6 +19,7 @@ use crate::error::Error;
 
 pub mod allow;
 mod conditions;
+mod headers;
 mod model;
 mod names;
 mod packages;
@@ -71,7 +72,7 @@ pub struct Found {
     pub path: Option<Vec<String>>,
     /// The function or item that holds it.
     pub within: String,
-    /// Whether the list or the command line allows it; `None` where nothing is judged.
+    /// Whether the list allows it; `None` where nothing is judged.
     pub is_allowed: Option<bool>,
 }
 
@@ -97,10 +98,10 @@ pub struct Audit {
 /// What is judged.
 #[derive(Clone, Default, Debug)]
 pub struct Rules {
-    /// Where unsafe code of the workspace may be reached; `None` judges nothing there.
+    /// Where unsafe code may be reached; `None` judges nothing.
     pub rooms: Option<Vec<Room>>,
-    /// Other packages whose unsafe code may be reached; `None` judges none of them.
-    pub dependencies: Option<Vec<String>>,
+    /// Whether packages from outside the workspace are judged too.
+    pub are_dependencies_judged: bool,
 }
 
 impl Audit {
@@ -129,11 +130,6 @@ pub fn audit(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Audit, Error> {
     let graph = packages::resolve(extent)?;
-    for name in rules.dependencies.iter().flatten() {
-        if !graph.packages.iter().any(|package| package.name == *name) {
-            return Err(Error::Request(format!("no package {name} is in the graph")));
-        }
-    }
     let program = read(&graph, extent, progress);
     let reached = Walk::new(&program).run(&seeds(&program, &graph));
     Ok(tell(&graph, program, &reached, rules))
@@ -215,7 +211,12 @@ fn link(program: &mut Program, graph: &Graph, libraries: &HashMap<usize, UnitId>
 fn seeds(program: &Program, graph: &Graph) -> Vec<NodeId> {
     let mut roles: Vec<(Role, bool)> = Vec::new();
     for package in &graph.packages {
-        roles.extend(package.roots.iter().map(|root| (root.role, package.is_entry)));
+        roles.extend(
+            package
+                .roots
+                .iter()
+                .map(|root| (root.role, package.is_entry)),
+        );
     }
     let mut found = Vec::new();
     for (id, node) in program.nodes.iter().enumerate() {
@@ -226,7 +227,8 @@ fn seeds(program: &Program, graph: &Graph) -> Vec<NodeId> {
         let is_open = unit.is_open && (node.is_public || is_open_member(program, id));
         let is_test = unit.runs_tests && node.is_test;
         // The macros at the root of a test may define its `main`.
-        let is_harness = is_entry && role == Role::Test && module.node == id && module.parent.is_none();
+        let is_harness =
+            is_entry && role == Role::Test && module.node == id && module.parent.is_none();
         if is_main || is_open || is_test || is_harness || node.is_exported {
             found.push(id);
         }
@@ -311,13 +313,9 @@ fn tell(graph: &Graph, program: Program, reached: &Reached, rules: &Rules) -> Au
 fn found(graph: &Graph, program: &Program, reached: &Reached, rules: &Rules, item: &Item) -> Found {
     let module = &program.modules[item.module];
     let package = &graph.packages[program.units[module.unit].package];
-    let is_allowed = if package.is_own {
-        let rooms = rules.rooms.as_ref();
-        rooms.map(|rooms| rooms.iter().any(|room| room.covers(&module.place)))
-    } else {
-        let names = rules.dependencies.as_ref();
-        names.map(|names| names.contains(&package.name))
-    };
+    let is_judged = package.is_own || rules.are_dependencies_judged;
+    let rooms = rules.rooms.as_ref().filter(|_| is_judged);
+    let is_allowed = rooms.map(|rooms| rooms.iter().any(|room| room.covers(&module.place)));
     Found {
         package: package.name.clone(),
         place: module.place.clone(),
@@ -336,8 +334,15 @@ fn found(graph: &Graph, program: &Program, reached: &Reached, rules: &Rules, ite
 fn empty_rooms(graph: &Graph, items: &[Found], rules: &Rules) -> Vec<String> {
     let is_here = |room: &&Room| {
         let package = room.place.split("::").next().unwrap_or_default();
-        let package = package.split('/').next().unwrap_or_default().replace('-', "_");
-        graph.packages.iter().any(|one| one.name.replace('-', "_") == package)
+        let package = package
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .replace('-', "_");
+        graph
+            .packages
+            .iter()
+            .any(|one| one.name.replace('-', "_") == package)
     };
     let is_empty = |room: &&Room| !items.iter().any(|item| room.covers(&item.place));
     let rooms = rules.rooms.iter().flatten();

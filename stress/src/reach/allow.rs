@@ -66,13 +66,18 @@ fn parse(text: &str) -> Result<Vec<Room>, (usize, String)> {
             let problem = format!("\"{place}\" is no place: write package::module");
             return Err((line, problem));
         }
-        if let Some(twin) = rooms.iter().find(|room| spelled(&room.place) == spelled(place)) {
+        if let Some(twin) = rooms
+            .iter()
+            .find(|room| spelled(&room.place) == spelled(place))
+        {
             let problem = format!("{place} stands on line {} already", twin.line);
             return Err((line, problem));
         }
         rooms.push(Room {
             place: place.to_string(),
-            reason: reason.filter(|reason| !reason.is_empty()).map(str::to_string),
+            reason: reason
+                .filter(|reason| !reason.is_empty())
+                .map(str::to_string),
             line,
         });
     }
@@ -82,10 +87,13 @@ fn parse(text: &str) -> Result<Vec<Room>, (usize, String)> {
 fn is_place(text: &str) -> bool {
     let is_word = |word: &str, others: &str| {
         word.starts_with(|c: char| c.is_alphabetic() || c == '_')
-            && word.chars().all(|c| c.is_alphanumeric() || c == '_' || others.contains(c))
+            && word
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '_' || others.contains(c))
     };
     let mut words = text.split("::");
-    words.next().is_some_and(|package| is_word(package, "-/.")) && words.all(|module| is_word(module, ""))
+    words.next().is_some_and(|package| is_word(package, "-/."))
+        && words.all(|module| is_word(module, ""))
 }
 
 #[cfg(test)]

@@ -35,13 +35,19 @@ pub(super) fn conditions(attributes: &[Attribute]) -> Vec<String> {
 /// Tokens as one would write them.
 fn spaced(tokens: &TokenStream) -> String {
     let text = tokens.to_string();
-    text.replace(" (", "(").replace("( ", "(").replace(" )", ")").replace(" ,", ",")
+    text.replace(" (", "(")
+        .replace("( ", "(")
+        .replace(" )", ")")
+        .replace(" ,", ",")
 }
 
 /// Whether a condition holds in tests alone.
 pub(super) fn is_for_tests(condition: &str) -> bool {
     let first = condition.strip_prefix("all(").unwrap_or(condition);
-    first.split([',', ')']).next().is_some_and(|one| one == "test")
+    first
+        .split([',', ')'])
+        .next()
+        .is_some_and(|one| one == "test")
 }
 
 /// What an attribute says, with what `cfg_attr` would make of it.
@@ -78,7 +84,11 @@ pub(super) fn is_exported(attributes: &[Attribute]) -> bool {
 pub(super) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let last = attribute.path().segments.last();
-        last.is_some_and(|one| ["test", "bench", "rstest"].iter().any(|name| one.ident == name))
+        last.is_some_and(|one| {
+            ["test", "bench", "rstest"]
+                .iter()
+                .any(|name| one.ident == name)
+        })
     })
 }
 

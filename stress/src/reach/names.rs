@@ -3,15 +3,20 @@
 //! Called by `walk` for each mention of a node that is reached. Follows `use`, globs, re-exports, aliases and the
 //! names of dependencies; knows no types. Over-approximates: visibility is ignored, all items of a name count
 //! whatever their kind or condition, and a name behind a type that is not known there may be any trait's.
+//!
+//! Globs and aliases may lead around in rings. A question is therefore answered in rounds: each round asks every
+//! question on its way once and takes the answers of the round before for those that it is in the middle of, until
+//! a round changes nothing. Invariant: what is remembered in `known` came of such a round, so that it does not
+//! depend on which question was asked first, and no question is answered twice.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::model::{Def, HolderId, Kind, ModuleId, NodeId, Program, Route, UnitId};
 
 /// What a path leads to.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Target {
     Node(NodeId),
     Module(ModuleId),
@@ -24,13 +29,35 @@ pub(super) enum Target {
 /// Crates that are no packages.
 const STANDARD: [&str; 5] = ["std", "core", "alloc", "proc_macro", "test"];
 
-/// The names that a lookup is in the middle of.
-type Trail = Vec<(ModuleId, String)>;
+/// Rounds after which answers only grow: what a name leads to when it is not found may go back and forth.
+const ROUNDS_EXACT: usize = 8;
+
+/// A question that others may lead back to.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Question {
+    /// A name in a module.
+    In(ModuleId, String),
+    /// A name behind the type that an alias stands for.
+    Behind(NodeId, String),
+}
+
+type Answer = Rc<Vec<Target>>;
+
+/// A question that is being answered, with all that it leads to.
+#[derive(Default)]
+struct Inquiry {
+    /// Zero when there is none.
+    round: usize,
+    asked: HashSet<Question>,
+    answers: HashMap<Question, Answer>,
+    is_changed: bool,
+}
 
 /// A resolver with its memory.
 pub(super) struct Names<'p> {
     program: &'p Program,
-    known: RefCell<HashMap<(ModuleId, String), Rc<Vec<Target>>>>,
+    known: RefCell<HashMap<Question, Answer>>,
+    inquiry: RefCell<Inquiry>,
     /// The implementations and traits whose members belong to a type or trait.
     members: HashMap<NodeId, Vec<HolderId>>,
 }
@@ -40,6 +67,7 @@ impl<'p> Names<'p> {
         Names {
             program,
             known: RefCell::default(),
+            inquiry: RefCell::default(),
             members: HashMap::new(),
         }
     }
@@ -52,14 +80,14 @@ impl<'p> Names<'p> {
     /// Everything that the path may lead to, types on its way included.
     pub(super) fn resolve(&self, module: ModuleId, route: &Route) -> Vec<Target> {
         let mut found = Vec::new();
-        self.follow(module, route, &mut Vec::new(), &mut found);
+        self.follow(module, route, &mut found);
         found
     }
 
     /// What the rest of a path leads to from a type or trait.
     pub(super) fn resolve_within(&self, owner: NodeId, rest: &[String]) -> Vec<Target> {
         let mut found = Vec::new();
-        self.advance(vec![Target::Node(owner)], rest, &mut Vec::new(), &mut found);
+        self.advance(vec![Target::Node(owner)], rest, &mut found);
         found
     }
 
@@ -73,7 +101,7 @@ impl<'p> Names<'p> {
             .collect()
     }
 
-    fn follow(&self, module: ModuleId, route: &Route, trail: &mut Trail, found: &mut Vec<Target>) {
+    fn follow(&self, module: ModuleId, route: &Route, found: &mut Vec<Target>) {
         let Some((first, mut rest)) = route.segments.split_first() else {
             return;
         };
@@ -91,7 +119,7 @@ impl<'p> Names<'p> {
             }
             name if route.is_global => self.outer(module, name),
             name => {
-                let near = self.lookup(module, name, trail);
+                let near = self.lookup(module, name);
                 if near.is_empty() {
                     self.outer(module, name)
                 } else {
@@ -106,7 +134,7 @@ impl<'p> Names<'p> {
             found.push(Target::AnyTrait(last.clone()));
             return;
         }
-        self.advance(start, rest, trail, found);
+        self.advance(start, rest, found);
     }
 
     fn parent(&self, module: ModuleId) -> ModuleId {
@@ -123,7 +151,7 @@ impl<'p> Names<'p> {
         }
     }
 
-    fn advance(&self, start: Vec<Target>, rest: &[String], trail: &mut Trail, found: &mut Vec<Target>) {
+    fn advance(&self, start: Vec<Target>, rest: &[String], found: &mut Vec<Target>) {
         let mut at = start;
         for (place, name) in rest.iter().enumerate() {
             let is_last = place + 1 == rest.len();
@@ -132,7 +160,7 @@ impl<'p> Names<'p> {
                 match target {
                     Target::Module(module) if name == "self" => next.push(Target::Module(module)),
                     Target::Module(module) => {
-                        let inside = self.lookup(module, name, trail);
+                        let inside = self.lookup(module, name);
                         if inside.is_empty() {
                             // Whatever the macros of the module define may bear the name.
                             found.push(Target::Node(self.program.modules[module].node));
@@ -140,7 +168,7 @@ impl<'p> Names<'p> {
                         next.extend(inside.iter().cloned());
                     }
                     Target::Node(node) => {
-                        next.extend(self.inside(node, name, trail));
+                        next.extend(self.inside(node, name));
                         found.push(Target::Node(node));
                     }
                     Target::Outside if is_last => next.push(Target::AnyTrait(name.clone())),
@@ -153,7 +181,7 @@ impl<'p> Names<'p> {
     }
 
     /// A name behind a type, a trait, or something else that is no module.
-    fn inside(&self, node: NodeId, name: &str, trail: &mut Trail) -> Vec<Target> {
+    fn inside(&self, node: NodeId, name: &str) -> Vec<Target> {
         if let Some(variants) = self.program.variants.get(&node)
             && variants.contains(name)
         {
@@ -165,16 +193,9 @@ impl<'p> Names<'p> {
             let named = members.filter(|(member, _)| member == name);
             found.extend(named.map(|(_, node)| Target::Node(*node)));
         }
-        if let Some(alias) = self.program.aliases.get(&node)
-            && trail.len() < 32
-        {
-            let module = self.program.nodes[node].module;
-            let mut route = alias.clone();
-            route.segments.push(name.to_string());
-            // An alias of itself would lead nowhere.
-            trail.push((module, format!("alias {node}")));
-            self.follow(module, &route, trail, &mut found);
-            trail.pop();
+        if self.program.aliases.contains_key(&node) {
+            let behind = Question::Behind(node, name.to_string());
+            found.extend(self.answer(behind).iter().cloned());
         }
         if found.is_empty() || self.program.nodes[node].kind == Kind::Trait {
             found.push(Target::AnyTrait(name.to_string()));
@@ -182,32 +203,91 @@ impl<'p> Names<'p> {
         found
     }
 
-    /// A name in a module: what it declares, imports, and takes by globs.
-    fn lookup(&self, module: ModuleId, name: &str, trail: &mut Trail) -> Rc<Vec<Target>> {
-        let key = (module, name.to_string());
-        if let Some(known) = self.known.borrow().get(&key) {
+    fn lookup(&self, module: ModuleId, name: &str) -> Answer {
+        self.answer(Question::In(module, name.to_string()))
+    }
+
+    /// The answer to a question: what is known, else what the round has so far, else a new round.
+    fn answer(&self, question: Question) -> Answer {
+        if let Some(known) = self.known.borrow().get(&question) {
             return Rc::clone(known);
         }
-        if trail.contains(&key) {
-            return Rc::default();
+        if self.inquiry.borrow().round == 0 {
+            return self.settle(&question);
         }
-        trail.push(key.clone());
+        let mut inquiry = self.inquiry.borrow_mut();
+        if !inquiry.asked.insert(question.clone()) {
+            let so_far = inquiry.answers.get(&question);
+            return so_far.map_or_else(Answer::default, Rc::clone);
+        }
+        drop(inquiry);
+        let mut found = self.find(&question);
+        let mut inquiry = self.inquiry.borrow_mut();
+        let before = inquiry.answers.get(&question).map(Rc::clone);
+        if let Some(before) = before.as_ref().filter(|_| inquiry.round > ROUNDS_EXACT) {
+            found.extend(before.iter().cloned());
+        }
+        found.sort_unstable();
+        found.dedup();
+        inquiry.is_changed |= before.is_none_or(|before| *before != found);
+        let answer = Rc::new(found);
+        inquiry.answers.insert(question, Rc::clone(&answer));
+        answer
+    }
+
+    /// Asks in rounds until a round changes nothing.
+    fn settle(&self, question: &Question) -> Answer {
+        loop {
+            let mut inquiry = self.inquiry.borrow_mut();
+            inquiry.round += 1;
+            inquiry.asked.clear();
+            inquiry.is_changed = false;
+            drop(inquiry);
+            let answer = self.answer(question.clone());
+            let mut inquiry = self.inquiry.borrow_mut();
+            if !inquiry.is_changed {
+                // What only an earlier round led to was asked for on the way of an answer that did not last.
+                let Inquiry { asked, answers, .. } = &mut *inquiry;
+                let lasting = answers.drain().filter(|(one, _)| asked.contains(one));
+                self.known.borrow_mut().extend(lasting);
+                inquiry.round = 0;
+                return answer;
+            }
+        }
+    }
+
+    fn find(&self, question: &Question) -> Vec<Target> {
         let mut found = Vec::new();
+        match question {
+            Question::In(module, name) => self.find_in(*module, name, &mut found),
+            Question::Behind(node, name) => {
+                if let Some(alias) = self.program.aliases.get(node) {
+                    let mut route = alias.clone();
+                    route.segments.push(name.clone());
+                    self.follow(self.program.nodes[*node].module, &route, &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    /// What a module declares, imports, and takes by globs.
+    fn find_in(&self, module: ModuleId, name: &str, found: &mut Vec<Target>) {
         let here = &self.program.modules[module];
         for def in here.scope.get(name).into_iter().flatten() {
             match def {
                 Def::Node(node) => found.push(Target::Node(*node)),
                 Def::Module(inner) => found.push(Target::Module(*inner)),
-                Def::Import(route) => self.follow(module, route, trail, &mut found),
+                Def::Import(route) => self.follow(module, route, found),
             }
         }
         for glob in &here.globs {
             let mut sources = Vec::new();
-            self.follow(module, glob, trail, &mut sources);
+            self.follow(module, glob, &mut sources);
             for source in sources {
                 match source {
                     Target::Module(other) if other != module => {
-                        found.extend(self.lookup(other, name, trail).iter().cloned());
+                        found.extend(self.lookup(other, name).iter().cloned());
                     }
                     Target::Node(node) if self.has_variant(node, name) => {
                         found.push(Target::Node(node));
@@ -216,19 +296,6 @@ impl<'p> Names<'p> {
                 }
             }
         }
-        trail.pop();
-        let mut distinct: Vec<Target> = Vec::new();
-        for target in found {
-            if !distinct.contains(&target) {
-                distinct.push(target);
-            }
-        }
-        let found = Rc::new(distinct);
-        // In the middle of another lookup the answer may lack what that one is about to find.
-        if trail.is_empty() {
-            self.known.borrow_mut().insert(key, Rc::clone(&found));
-        }
-        found
     }
 
     fn has_variant(&self, node: NodeId, name: &str) -> bool {

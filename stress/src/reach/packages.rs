@@ -247,7 +247,9 @@ impl<'m> Resolution<'m> {
                 file: target.src_path.clone().into(),
             });
         }
-        roots.sort_by(|a, b| (a.role != Role::Library, &a.place).cmp(&(b.role != Role::Library, &b.place)));
+        roots.sort_by(|a, b| {
+            (a.role != Role::Library, &a.place).cmp(&(b.role != Role::Library, &b.place))
+        });
         let directory = found.manifest_path.parent().map(Into::into);
         Ok(Package {
             name: found.name.to_string(),

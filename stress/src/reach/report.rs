@@ -28,7 +28,12 @@ pub enum Detail {
 /// # Errors
 ///
 /// Those of the writer.
-pub fn write_human(out: &mut dyn Write, audit: &Audit, rules: &Rules, detail: Detail) -> io::Result<()> {
+pub fn write_human(
+    out: &mut dyn Write,
+    audit: &Audit,
+    rules: &Rules,
+    detail: Detail,
+) -> io::Result<()> {
     for package in &audit.packages {
         write_package(out, audit, package, detail)?;
     }
@@ -47,7 +52,10 @@ fn write_package(
     package: &PackageReport,
     detail: Detail,
 ) -> io::Result<()> {
-    let items = audit.items.iter().filter(|item| item.package == package.name);
+    let items = audit
+        .items
+        .iter()
+        .filter(|item| item.package == package.name);
     let mut modules: BTreeMap<&str, Vec<&Found>> = BTreeMap::new();
     for item in items {
         modules.entry(&item.place).or_default().push(item);
@@ -58,7 +66,11 @@ fn write_package(
     writeln!(out, "{} {}", package.path.join(ARROW), package.version)?;
     for (place, items) in modules {
         let reachable = items.iter().filter(|item| item.path.is_some()).count();
-        writeln!(out, "  {place}: {} unsafe, {reachable} reachable", items.len())?;
+        writeln!(
+            out,
+            "  {place}: {} unsafe, {reachable} reachable",
+            items.len()
+        )?;
         if package.is_own || detail == Detail::All {
             items.iter().try_for_each(|item| write_item(out, item))?;
         }
@@ -74,7 +86,13 @@ fn write_item(out: &mut dyn Write, item: &Found) -> io::Result<()> {
     for condition in &item.conditions {
         marks += &format!(", cfg({condition})");
     }
-    writeln!(out, "    {}:{}: {}{marks}", item.file, item.line, item.sort.id())?;
+    writeln!(
+        out,
+        "    {}:{}: {}{marks}",
+        item.file,
+        item.line,
+        item.sort.id()
+    )?;
     match &item.path {
         Some(path) => writeln!(out, "      {}", path.join(ARROW)),
         None => writeln!(out, "      {}: not seen reachable", item.within),
@@ -83,9 +101,14 @@ fn write_item(out: &mut dyn Write, item: &Found) -> io::Result<()> {
 
 /// The summary by package.
 fn write_table(out: &mut dyn Write, audit: &Audit) -> io::Result<()> {
-    let wide = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max("package".len());
+    let wide =
+        |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max("package".len());
     let names = wide(&mut audit.packages.iter().map(|one| one.name.len()));
-    writeln!(out, "{:<names$}  unsafe  reachable  unsafe_code  path", "package")?;
+    writeln!(
+        out,
+        "{:<names$}  unsafe  reachable  unsafe_code  path",
+        "package"
+    )?;
     for one in &audit.packages {
         writeln!(
             out,
@@ -119,7 +142,11 @@ fn write_notes(out: &mut dyn Write, audit: &Audit, detail: Detail) -> io::Result
             writeln!(out, "{file}:{line}: {text}")?;
         } else {
             // The name of the module makes each of them different.
-            let kind = if text.starts_with("module ") { "module without a file, under a condition" } else { text };
+            let kind = if text.starts_with("module ") {
+                "module without a file, under a condition"
+            } else {
+                text
+            };
             *counts.entry(kind).or_default() += 1;
         }
     }
@@ -133,13 +160,20 @@ fn write_notes(out: &mut dyn Write, audit: &Audit, detail: Detail) -> io::Result
 }
 
 fn write_verdict(out: &mut dyn Write, audit: &Audit, rules: &Rules) -> io::Result<()> {
-    if rules.rooms.is_none() && rules.dependencies.is_none() {
+    if rules.rooms.is_none() {
         return Ok(());
     }
     let outside: Vec<&Found> = audit.outside().collect();
     for item in &outside {
         let path = item.path.iter().flatten().cloned().collect::<Vec<_>>();
-        writeln!(out, "outside: {}:{}: {} in {}", item.file, item.line, item.sort.id(), item.place)?;
+        writeln!(
+            out,
+            "outside: {}:{}: {} in {}",
+            item.file,
+            item.line,
+            item.sort.id(),
+            item.place
+        )?;
         writeln!(out, "  {}", path.join(ARROW))?;
     }
     match outside.len() {
@@ -233,16 +267,38 @@ pub fn write_json(out: &mut dyn Write, audit: &Audit, rules: &Rules) -> io::Resu
     write_line(out, &names("not_followed", &audit.left_out))?;
     for Note { file, line, text } in &audit.notes {
         let (line, event) = (*line, "note");
-        write_line(out, &NoteLine { event, file, line, text })?;
+        write_line(
+            out,
+            &NoteLine {
+                event,
+                file,
+                line,
+                text,
+            },
+        )?;
     }
     for (file, line, text) in &audit.unparsed {
         let (line, event) = (*line, "unparsed");
-        write_line(out, &NoteLine { event, file, line, text })?;
+        write_line(
+            out,
+            &NoteLine {
+                event,
+                file,
+                line,
+                text,
+            },
+        )?;
     }
     write_line(out, &names("empty_rooms", &audit.empty_rooms))?;
-    if rules.rooms.is_some() || rules.dependencies.is_some() {
+    if rules.rooms.is_some() {
         let outside = audit.outside().count();
-        write_line(out, &VerdictLine { event: "verdict", outside })?;
+        write_line(
+            out,
+            &VerdictLine {
+                event: "verdict",
+                outside,
+            },
+        )?;
     }
     let end = End {
         event: "end",

@@ -91,7 +91,13 @@ impl Scanner<'_> {
     }
 
     /// A new node under its name in the module.
-    fn declare(&mut self, ident: &Ident, kind: Kind, attributes: &[Attribute], visibility: &Visibility) -> NodeId {
+    fn declare(
+        &mut self,
+        ident: &Ident,
+        kind: Kind,
+        attributes: &[Attribute],
+        visibility: &Visibility,
+    ) -> NodeId {
         let name = plain(ident);
         let node = self.add(name.clone(), kind, attributes);
         self.program.nodes[node].is_public = matches!(visibility, Visibility::Public(_));
@@ -155,7 +161,8 @@ impl Scanner<'_> {
         }
         for name in words.definitions {
             self.program.loose.push((name.clone(), self.node));
-            self.program.define(self.module, &name, Def::Node(self.node));
+            self.program
+                .define(self.module, &name, Def::Node(self.node));
         }
     }
 
@@ -192,8 +199,7 @@ impl Scanner<'_> {
         let module = self
             .program
             .add_module(self.unit, parent, place, is_for_tests);
-        self.program
-            .define(self.module, name, Def::Module(module));
+        self.program.define(self.module, name, Def::Module(module));
         (module, self.program.modules[module].node)
     }
 

@@ -137,7 +137,13 @@ impl Wanted<'_> {
 }
 
 /// Notes a module that has no file: a fault, unless a condition or a macro may leave it out.
-pub(super) fn miss(program: &mut Program, file: usize, line: usize, name: &str, may_be_absent: bool) {
+pub(super) fn miss(
+    program: &mut Program,
+    file: usize,
+    line: usize,
+    name: &str,
+    may_be_absent: bool,
+) {
     let file = program.files[file].clone();
     if may_be_absent {
         program.notes.push(Note {

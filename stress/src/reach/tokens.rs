@@ -13,15 +13,58 @@ use super::model::{Mention, Route, plain};
 
 /// Words that are no names.
 const KEYWORDS: [&str; 39] = [
-    "as", "async", "await", "break", "const", "continue", "dyn", "else", "enum", "extern", "false",
-    "fn", "for", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref",
-    "return", "static", "struct", "trait", "true", "type", "union", "unsafe", "use", "where", "while",
-    "_", "macro_rules", "box", "try",
+    "as",
+    "async",
+    "await",
+    "break",
+    "const",
+    "continue",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "pub",
+    "ref",
+    "return",
+    "static",
+    "struct",
+    "trait",
+    "true",
+    "type",
+    "union",
+    "unsafe",
+    "use",
+    "where",
+    "while",
+    "_",
+    "macro_rules",
+    "box",
+    "try",
 ];
 
 /// Words behind which the name of an item stands.
 const DEFINING: [&str; 9] = [
-    "fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro_rules",
+    "fn",
+    "struct",
+    "enum",
+    "union",
+    "trait",
+    "type",
+    "const",
+    "static",
+    "macro_rules",
 ];
 
 /// What a run of tokens says.
@@ -77,7 +120,9 @@ impl Words {
             {
                 self.definitions.push(plain(name));
             }
-            if first == "macro_rules" && let Some(TokenTree::Ident(name)) = tokens.get(end + 1) {
+            if first == "macro_rules"
+                && let Some(TokenTree::Ident(name)) = tokens.get(end + 1)
+            {
                 self.definitions.push(plain(name));
             }
         } else if is_punct(before, '.') {
@@ -111,7 +156,10 @@ fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
 /// arguments of any other form.
 pub(super) fn items(tokens: &TokenStream) -> Option<Vec<Item>> {
     if let Ok(file) = syn::parse2::<File>(tokens.clone()) {
-        let is_read = file.items.iter().all(|item| !matches!(item, Item::Verbatim(_)));
+        let is_read = file
+            .items
+            .iter()
+            .all(|item| !matches!(item, Item::Verbatim(_)));
         return Some(file.items).filter(|items| is_read && !items.is_empty());
     }
     let mut trees = tokens.clone().into_iter();

@@ -11,6 +11,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::headers::{Headers, structure};
 use super::model::{HolderId, Kind, Mention, NodeId, Program, UnitId};
 use super::names::{Names, Target};
 
@@ -33,14 +34,6 @@ struct Outgoing {
 struct Member {
     node: NodeId,
     holder: Option<HolderId>,
-}
-
-/// What holders turned out to be.
-struct Headers {
-    /// By holder: the types that it implements something for.
-    selves: Vec<Vec<NodeId>>,
-    /// By holder: the trait, if it is in the graph.
-    traits: Vec<Vec<NodeId>>,
 }
 
 pub(super) struct Walk<'p> {
@@ -133,7 +126,12 @@ impl<'p> Walk<'p> {
     }
 
     /// Shortest paths over what is reached.
-    fn paths(&self, seeds: &[NodeId], is_reached: Vec<bool>, outgoing: &HashMap<NodeId, Outgoing>) -> Reached {
+    fn paths(
+        &self,
+        seeds: &[NodeId],
+        is_reached: Vec<bool>,
+        outgoing: &HashMap<NodeId, Outgoing>,
+    ) -> Reached {
         let mut is_seen = vec![false; is_reached.len()];
         let mut parents = vec![None; is_reached.len()];
         let mut waiting = VecDeque::new();
@@ -165,7 +163,11 @@ impl<'p> Walk<'p> {
                     }
                 }
             }
-            self.structure.get(&node).into_iter().flatten().for_each(|other| next(*other));
+            self.structure
+                .get(&node)
+                .into_iter()
+                .flatten()
+                .for_each(|other| next(*other));
         }
         Reached {
             parents,
@@ -257,72 +259,6 @@ impl<'p> Walk<'p> {
     }
 }
 
-impl Headers {
-    fn of(program: &Program) -> Headers {
-        let names = Names::new(program);
-        let mut headers = Headers {
-            selves: Vec::new(),
-            traits: Vec::new(),
-        };
-        let mut nodes = |module, route: Option<&super::model::Route>, is_trait: bool| -> Vec<NodeId> {
-            let targets = route.map_or(Vec::new(), |route| names.resolve(module, route));
-            targets
-                .into_iter()
-                .filter_map(|target| match target {
-                    Target::Node(node) => Some(node),
-                    _ => None,
-                })
-                .filter(|node| match program.nodes[*node].kind {
-                    Kind::Trait => true,
-                    Kind::Type | Kind::Macro => !is_trait,
-                    _ => false,
-                })
-                .collect()
-        };
-        for holder in &program.holders {
-            let module = program.nodes[holder.node].module;
-            headers.selves.push(nodes(module, holder.self_type.as_ref(), false));
-            headers.traits.push(nodes(module, holder.trait_route.as_ref(), true));
-        }
-        headers
-    }
-}
-
-/// What comes with a node: with a type its implementations, with an implementation of a trait from elsewhere its
-/// functions, with anything its module, and with a module what no name leads to.
-fn structure(program: &Program, headers: &Headers) -> HashMap<NodeId, Vec<NodeId>> {
-    let mut found: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
-    for (id, holder) in program.holders.iter().enumerate() {
-        if holder.is_trait {
-            continue;
-        }
-        let mut owners = headers.selves[id].clone();
-        if owners.is_empty() {
-            owners.clone_from(&headers.traits[id]);
-        }
-        if owners.is_empty() {
-            owners.push(program.modules[program.nodes[holder.node].module].node);
-        }
-        for owner in owners {
-            found.entry(owner).or_default().push(holder.node);
-        }
-        for (_, member) in &holder.members {
-            found.entry(*member).or_default().push(holder.node);
-        }
-        if holder.trait_route.is_some() && headers.traits[id].is_empty() {
-            let members = holder.members.iter().map(|(_, node)| *node);
-            found.entry(holder.node).or_default().extend(members);
-        }
-    }
-    for (id, node) in program.nodes.iter().enumerate() {
-        if node.kind != Kind::Module {
-            let module = program.modules[node.module].node;
-            found.entry(id).or_default().push(module);
-        }
-    }
-    found
-}
-
 /// The first pass, in the middle of it.
 struct Marking<'w, 'p> {
     walk: &'w Walk<'p>,
@@ -362,7 +298,11 @@ impl Marking<'_, '_> {
             }
         }
         self.outgoing.insert(node, leads);
-        walk.structure.get(&node).into_iter().flatten().for_each(|other| self.reach(*other));
+        walk.structure
+            .get(&node)
+            .into_iter()
+            .flatten()
+            .for_each(|other| self.reach(*other));
         let found = &walk.program.nodes[node];
         if matches!(found.kind, Kind::Implementation | Kind::Trait)
             && let Some(holder) = found.holder

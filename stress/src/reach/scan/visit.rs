@@ -6,10 +6,10 @@
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Expr, ExprBlock, ExprMethodCall, ExprPath, ExprUnsafe, ForeignItem, Ident, ImplItemConst,
-    ImplItemFn, ItemConst, ItemEnum, ItemExternCrate, ItemFn, ItemForeignMod, ItemImpl, ItemMacro,
-    ItemMod, ItemStatic, ItemStruct, ItemTrait, ItemTraitAlias, ItemType, ItemUnion, ItemUse, Local,
-    Macro, Path, TraitItemConst, TraitItemFn, Type, Visibility,
+    Attribute, Expr, ExprBlock, ExprMethodCall, ExprPath, ExprUnsafe, ForeignItem, Ident,
+    ImplItemConst, ImplItemFn, ItemConst, ItemEnum, ItemExternCrate, ItemFn, ItemForeignMod,
+    ItemImpl, ItemMacro, ItemMod, ItemStatic, ItemStruct, ItemTrait, ItemTraitAlias, ItemType,
+    ItemUnion, ItemUse, Local, Macro, Path, TraitItemConst, TraitItemFn, Type, Visibility,
 };
 
 use super::super::conditions::is_macro_export;
@@ -42,7 +42,11 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
     fn visit_item_extern_crate(&mut self, item: &'ast ItemExternCrate) {
         let is_self = item.ident == "self";
         let route = Route {
-            segments: vec![if is_self { "crate".to_string() } else { plain(&item.ident) }],
+            segments: vec![if is_self {
+                "crate".to_string()
+            } else {
+                plain(&item.ident)
+            }],
             is_global: !is_self,
         };
         let name = item.rename.as_ref().map_or(&item.ident, |(_, name)| name);
@@ -62,19 +66,25 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
 
     fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
         let node = self.declare(&item.ident, Kind::Type, &item.attrs, &item.vis);
-        self.within(node, &item.attrs, |scanner| visit::visit_item_struct(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_struct(scanner, item)
+        });
     }
 
     fn visit_item_union(&mut self, item: &'ast ItemUnion) {
         let node = self.declare(&item.ident, Kind::Type, &item.attrs, &item.vis);
-        self.within(node, &item.attrs, |scanner| visit::visit_item_union(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_union(scanner, item)
+        });
     }
 
     fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
         let node = self.declare(&item.ident, Kind::Type, &item.attrs, &item.vis);
         let variants = item.variants.iter().map(|one| plain(&one.ident));
         self.program.variants.insert(node, variants.collect());
-        self.within(node, &item.attrs, |scanner| visit::visit_item_enum(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_enum(scanner, item)
+        });
     }
 
     fn visit_item_type(&mut self, item: &'ast ItemType) {
@@ -82,22 +92,30 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
         if let Some(route) = route_of(&item.ty) {
             self.program.aliases.insert(node, route);
         }
-        self.within(node, &item.attrs, |scanner| visit::visit_item_type(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_type(scanner, item)
+        });
     }
 
     fn visit_item_trait_alias(&mut self, item: &'ast ItemTraitAlias) {
         let node = self.declare(&item.ident, Kind::Type, &item.attrs, &item.vis);
-        self.within(node, &item.attrs, |scanner| visit::visit_item_trait_alias(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_trait_alias(scanner, item)
+        });
     }
 
     fn visit_item_const(&mut self, item: &'ast ItemConst) {
         let node = self.constant(&item.ident, &item.attrs, &item.vis);
-        self.within(node, &item.attrs, |scanner| visit::visit_item_const(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_const(scanner, item)
+        });
     }
 
     fn visit_item_static(&mut self, item: &'ast ItemStatic) {
         let node = self.constant(&item.ident, &item.attrs, &item.vis);
-        self.within(node, &item.attrs, |scanner| visit::visit_item_static(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_item_static(scanner, item)
+        });
     }
 
     fn visit_item_foreign_mod(&mut self, item: &'ast ItemForeignMod) {
@@ -145,7 +163,11 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
 
     fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
         let outer = self.holder.take();
-        let parameters: Vec<String> = item.generics.type_params().map(|one| plain(&one.ident)).collect();
+        let parameters: Vec<String> = item
+            .generics
+            .type_params()
+            .map(|one| plain(&one.ident))
+            .collect();
         let self_type = route_of(&item.self_ty)
             .filter(|route| route.segments.len() > 1 || !parameters.contains(&route.segments[0]));
         let trait_route = item.trait_.as_ref().map(|(_, path, _)| Route::of(path));
@@ -185,7 +207,9 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
 
     fn visit_impl_item_const(&mut self, item: &'ast ImplItemConst) {
         let node = self.member(&item.ident, Kind::Constant, &item.attrs);
-        self.within(node, &item.attrs, |scanner| visit::visit_impl_item_const(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_impl_item_const(scanner, item)
+        });
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
@@ -198,7 +222,9 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
 
     fn visit_trait_item_const(&mut self, item: &'ast TraitItemConst) {
         let node = self.member(&item.ident, Kind::Constant, &item.attrs);
-        self.within(node, &item.attrs, |scanner| visit::visit_trait_item_const(scanner, item));
+        self.within(node, &item.attrs, |scanner| {
+            visit::visit_trait_item_const(scanner, item)
+        });
     }
 
     fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
@@ -209,13 +235,19 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
         let name = plain(ident);
         let node = self.declare(ident, Kind::Macro, &item.attrs, &Visibility::Inherited);
         self.program.nodes[node].name = format!("{name}!");
-        self.program.macros.entry(name.clone()).or_default().push(node);
+        self.program
+            .macros
+            .entry(name.clone())
+            .or_default()
+            .push(node);
         if is_macro_export(&item.attrs) {
             self.program.nodes[node].is_public = true;
             let root = self.program.units[self.unit].root;
             self.program.define(root, &name, Def::Node(node));
         }
-        self.within(node, &item.attrs, |scanner| scanner.read_tokens(&item.mac.tokens));
+        self.within(node, &item.attrs, |scanner| {
+            scanner.read_tokens(&item.mac.tokens)
+        });
     }
 
     fn visit_expr_unsafe(&mut self, block: &'ast ExprUnsafe) {
@@ -226,7 +258,9 @@ impl<'ast> Visit<'ast> for Scanner<'_> {
     }
 
     fn visit_expr_block(&mut self, block: &'ast ExprBlock) {
-        self.under(&block.attrs, |scanner| visit::visit_expr_block(scanner, block));
+        self.under(&block.attrs, |scanner| {
+            visit::visit_expr_block(scanner, block)
+        });
     }
 
     fn visit_local(&mut self, local: &'ast Local) {
@@ -302,11 +336,18 @@ impl Scanner<'_> {
     }
 
     /// A constant by its name; one without a name belongs to the module.
-    fn constant(&mut self, ident: &Ident, attributes: &[Attribute], visibility: &Visibility) -> NodeId {
+    fn constant(
+        &mut self,
+        ident: &Ident,
+        attributes: &[Attribute],
+        visibility: &Visibility,
+    ) -> NodeId {
         let node = self.declare(ident, Kind::Constant, attributes, visibility);
         if ident == "_" {
             let module = self.program.modules[self.module].node;
-            self.program.nodes[module].mentions.push(Mention::Node(node));
+            self.program.nodes[module]
+                .mentions
+                .push(Mention::Node(node));
         }
         node
     }
@@ -331,7 +372,9 @@ impl Scanner<'_> {
         let name = format!("{}!(..)", last.unwrap_or_default());
         let node = self.add(name, Kind::Macro, &item.attrs);
         let module = self.program.modules[self.module].node;
-        self.program.nodes[module].mentions.push(Mention::Node(node));
+        self.program.nodes[module]
+            .mentions
+            .push(Mention::Node(node));
         self.within(node, &item.attrs, |scanner| {
             let Some(items) = tokens::items(&item.mac.tokens) else {
                 scanner.visit_macro(&item.mac);
