@@ -38,33 +38,43 @@ pub(crate) struct Store<'a> {
     pub(crate) call_site: &'static Location<'static>,
 }
 
+/// Stores `new` into a pointer word that is initialised. Who stores is asked only while the barrier of `local` is on:
+/// else it is one test and a plain store.
+#[inline]
+pub(crate) fn set<'a>(
+    local: &Local,
+    word: &AtomicUsize,
+    new: usize,
+    store: impl FnOnce() -> Store<'a>,
+) {
+    if local.barrier.get() == Barrier::Off {
+        // Release pairs with the Acquire loads of edges and of the marker: whoever finds the new
+        // object finds it constructed.
+        word.store(new, Ordering::Release);
+    } else {
+        store().replace_shaded(word, new);
+    }
+}
+
+/// As [`set`]. Answers the old word.
+#[inline]
+pub(crate) fn replace<'a>(
+    local: &Local,
+    word: &AtomicUsize,
+    new: usize,
+    store: impl FnOnce() -> Store<'a>,
+) -> usize {
+    if local.barrier.get() != Barrier::Off {
+        return store().replace_shaded(word, new);
+    }
+    // Acquire pairs with the Release of the store that put the value there.
+    let old = word.load(Ordering::Acquire);
+    // Release as in `set`.
+    word.store(new, Ordering::Release);
+    old
+}
+
 impl Store<'_> {
-    /// Stores `new` into a pointer word that is initialised, with the barrier when it is on.
-    /// Answers the old word.
-    #[inline]
-    pub(crate) fn replace(self, word: &AtomicUsize, new: usize) -> usize {
-        if self.local.barrier.get() == Barrier::Off {
-            // Acquire pairs with the Release of the store that put the value there.
-            let old = word.load(Ordering::Acquire);
-            // Release pairs with the Acquire loads of edges and of the marker: whoever finds the
-            // new object finds it constructed.
-            word.store(new, Ordering::Release);
-            return old;
-        }
-        self.replace_shaded(word, new)
-    }
-
-    /// As [`Store::replace`], without reading the old word when the barrier is off.
-    #[inline]
-    pub(crate) fn set(self, word: &AtomicUsize, new: usize) {
-        if self.local.barrier.get() == Barrier::Off {
-            // Release pairs with the Acquire loads of edges and of the marker.
-            word.store(new, Ordering::Release);
-        } else {
-            self.replace_shaded(word, new);
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn replace_shaded(self, word: &AtomicUsize, new: usize) -> usize {

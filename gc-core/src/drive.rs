@@ -295,7 +295,9 @@ impl Drive {
         {
             self.throttle(record);
         }
-        self.deliver();
+        if self.shared.events.has_news() || !self.shared.hooks.is_quiet() {
+            self.deliver();
+        }
     }
 
     #[cold]

@@ -78,9 +78,7 @@ impl<'gc, T: ?Sized> Edge<'gc, T> {
     #[inline]
     #[track_caller]
     pub fn set(&self, scope: Scope<'gc>, target: impl Into<Option<Gc<'gc, T>>>) {
-        scope
-            .store(Location::caller())
-            .set(&self.word, address_of(target.into()));
+        scope.set_word(&self.word, address_of(target.into()), Location::caller());
     }
 
     /// Makes the edge lead to `target`, or nowhere, and answers where it led before. A load and a
@@ -92,18 +90,15 @@ impl<'gc, T: ?Sized> Edge<'gc, T> {
         scope: Scope<'gc>,
         target: impl Into<Option<Gc<'gc, T>>>,
     ) -> Option<Gc<'gc, T>> {
-        Self::target(
-            scope
-                .store(Location::caller())
-                .replace(&self.word, address_of(target.into())),
-        )
+        let new = address_of(target.into());
+        Self::target(scope.replace_word(&self.word, new, Location::caller()))
     }
 
     /// Makes the edge null and answers where it led before; two steps, as for [`Edge::swap`].
     #[inline]
     #[track_caller]
     pub fn take(&self, scope: Scope<'gc>) -> Option<Gc<'gc, T>> {
-        Self::target(scope.store(Location::caller()).replace(&self.word, 0))
+        Self::target(scope.replace_word(&self.word, 0, Location::caller()))
     }
 
     #[inline]

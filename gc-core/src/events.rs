@@ -111,11 +111,17 @@ impl Events {
         teller != NOBODY && teller == thread_token()
     }
 
+    /// Whether something waits.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        // Acquire pairs with the Release of `post`.
+        self.has_news.load(Ordering::Acquire)
+    }
+
     /// Tells subscribers what waits. Called holding nothing.
     #[inline]
     pub(crate) fn tell(&self, heap: &'static str, hooks: &Hooks) {
-        // Acquire pairs with the Release of `post`.
-        if self.has_news.load(Ordering::Acquire) {
+        if self.has_news() {
             self.tell_waiting(heap, hooks);
         }
     }

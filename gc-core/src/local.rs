@@ -3,7 +3,7 @@
 //!
 //! Reached through its record (record.rs) by the owner of the state word alone, in any phase, so
 //! nothing here is atomic. Allocation's fast path is here: from the key of a type to the run of its
-//! class without hashing.
+//! class by one comparison, without hashing.
 //!
 //! Invariant: no borrow of the runs or the stacks lasts while code runs that could lead back here.
 #![allow(unsafe_code)]
@@ -49,9 +49,27 @@ pub(crate) enum Unbarriered {
     Type(u32),
 }
 
-/// Entries of the descriptor-to-class table in front of the type register. A miss costs a lock and
-/// a hash lookup; a collision costs misses, never a different placement.
-const LOOKUP_ENTRIES: usize = 64;
+/// Lanes of the table that leads from a descriptor to its run, in front of the type register. A miss costs a
+/// lock and a hash lookup; a collision costs misses, never a different placement. Descriptors mostly stand side
+/// by side, five lanes apart, so that a few hundred types share none.
+const LANES: usize = 512;
+
+/// The run of one class. What borrows it does so for a moment, see the head.
+type RunCell = UnsafeCell<Run>;
+
+/// The way from a [`Key`] to a run: what the fast path of allocation reads first.
+#[derive(Clone, Copy)]
+struct Lane {
+    /// Zero in a lane that leads nowhere: no descriptor is there.
+    key: usize,
+    /// One of `Local::runs`.
+    run: *const RunCell,
+}
+
+const NO_LANE: Lane = Lane {
+    key: 0,
+    run: core::ptr::null(),
+};
 
 /// What only the owner of the state word touches.
 pub(crate) struct Local {
@@ -65,10 +83,9 @@ pub(crate) struct Local {
     pub(crate) stores_to_sample: Cell<u32>,
     /// Objects this mutator shaded; the collector steals from it.
     pub(crate) grey: Worker<Grey>,
-    /// Leased spans, indexed by class.
-    runs: UnsafeCell<Vec<Run>>,
-    /// Lookup key to class, see [`lookup_key`].
-    lookup: [Cell<(usize, Option<ClassId>)>; LOOKUP_ENTRIES],
+    /// Leased spans, indexed by class. Each keeps its place for as long as this part lives, since lanes lead there.
+    runs: UnsafeCell<Vec<Arc<RunCell>>>,
+    lanes: [Cell<Lane>; LANES],
     /// Value stacks whose live slots are roots.
     stacks: UnsafeCell<Vec<Arc<StackMemory>>>,
     #[cfg(feature = "fault-inject")]
@@ -85,67 +102,71 @@ impl Local {
             stores_to_sample: Cell::new(0),
             grey,
             runs: UnsafeCell::new(Vec::new()),
-            lookup: core::array::from_fn(|_| Cell::new((0, None))),
+            lanes: [const { Cell::new(NO_LANE) }; LANES],
             stacks: UnsafeCell::new(Vec::new()),
             #[cfg(feature = "fault-inject")]
             unbarriered: Cell::new(Unbarriered::Nobody),
         }
     }
 
-    /// The next slot of the class that a key stands for, from the run in hand. `None` sends the
-    /// caller to the slow path.
+    /// The next slot of the class that a key stands for, when it follows the last one without a gap.
+    /// `None` sends the caller to the slow path.
     #[inline]
-    pub(crate) fn take(&self, key: usize) -> Option<FreshSlot> {
-        let (known, class) = self.lookup[lookup_index(key)].get();
-        if known != key {
-            return None;
-        }
-        let class = class?;
-        // SAFETY: the owner of the state word is here alone, and nothing below re-enters.
-        let runs = unsafe { &mut *self.runs.get() };
-        runs.get_mut(class.index())?.take()
+    pub(crate) fn take_in_row(&self, key: Key) -> Option<FreshSlot> {
+        let cell = self.lane(key)?;
+        // SAFETY: the owner of the state word is here alone; the borrow ends with the statement.
+        unsafe { &mut *cell.get() }.take_in_row()
     }
 
-    /// As [`Local::take`], once the run in hand is used up: goes on to the next free slots of the
+    /// As [`Local::take_in_row`], beyond a gap, and beyond the run in hand: goes on to the next free slots of the
     /// leased span. `None` when there are none, or the key is not known.
-    pub(crate) fn take_in_lease(&self, key: usize, space: &Space) -> Option<FreshSlot> {
-        let (known, class) = self.lookup[lookup_index(key)].get();
-        if known != key {
+    pub(crate) fn take_in_lease(&self, key: Key, space: &Space) -> Option<FreshSlot> {
+        let cell = self.lane(key)?;
+        // SAFETY: as in `take_in_row`.
+        let slot = unsafe { &mut *cell.get() }.take();
+        slot.or_else(|| with_run_of(cell, |run| next_slot(run, space)))
+    }
+
+    #[inline]
+    fn lane(&self, key: Key) -> Option<&RunCell> {
+        let lane = self.lanes[key.lane].get();
+        if lane.key != key.bits {
             return None;
         }
-        self.with_run(class?, |run| next_slot(run, space))
+        // SAFETY: a lane with a key leads to a cell that `runs` keeps.
+        Some(unsafe { &*lane.run })
     }
 
     /// Remembers which class a key stands for.
-    pub(crate) fn remember(&self, key: usize, class: ClassId) {
-        self.lookup[lookup_index(key)].set((key, Some(class)));
+    pub(crate) fn remember(&self, key: Key, class: ClassId) {
+        let run = Arc::as_ptr(&self.run_of(class));
+        self.lanes[key.lane].set(Lane { key: key.bits, run });
+    }
+
+    /// The run of a class, an empty one at first use.
+    fn run_of(&self, class: ClassId) -> Arc<RunCell> {
+        // SAFETY: the owner of the state word is here alone; the borrow ends in this function.
+        let runs = unsafe { &mut *self.runs.get() };
+        if runs.len() <= class.index() {
+            runs.resize_with(class.index() + 1, Arc::default);
+        }
+        Arc::clone(&runs[class.index()])
     }
 
     /// Runs `f` on the run of a class, making an empty one at first use.
     pub(crate) fn with_run<R>(&self, class: ClassId, f: impl FnOnce(&mut Run) -> R) -> R {
-        // The run leaves its place while `f` works on it, so that nothing is aliased even when `f`
-        // leads back here for another class.
-        let mut run = {
-            // SAFETY: the owner of the state word is here alone; the borrow ends in this block.
-            let runs = unsafe { &mut *self.runs.get() };
-            if runs.len() <= class.index() {
-                runs.resize_with(class.index() + 1, Run::default);
-            }
-            core::mem::take(&mut runs[class.index()])
-        };
-        let result = f(&mut run);
-        // SAFETY: as above; the borrow ends with the statement.
-        let runs = unsafe { &mut *self.runs.get() };
-        runs[class.index()] = run;
-        result
+        with_run_of(&self.run_of(class), f)
     }
 
     /// Visits every run in order of class.
     pub(crate) fn for_each_run(&self, mut f: impl FnMut(&mut Run)) {
         // SAFETY: the owner of the state word is here alone, and `f` (the space's own
         // bookkeeping) never leads back to this mutator.
-        let runs = unsafe { &mut *self.runs.get() };
-        runs.iter_mut().for_each(&mut f);
+        let runs = unsafe { &*self.runs.get() };
+        for run in runs {
+            // SAFETY: as above.
+            f(unsafe { &mut *run.get() });
+        }
     }
 
     /// Registers a value stack.
@@ -164,6 +185,17 @@ impl Local {
     }
 }
 
+/// Runs `f` on a run of the calling thread's own local part. The run leaves its place meanwhile, so that nothing is
+/// aliased even when `f` leads back here.
+fn with_run_of<R>(cell: &RunCell, f: impl FnOnce(&mut Run) -> R) -> R {
+    // SAFETY: the owner of the state word is here alone; the borrow ends with the statement.
+    let mut run = core::mem::take(unsafe { &mut *cell.get() });
+    let result = f(&mut run);
+    // SAFETY: as above.
+    unsafe { *cell.get() = run };
+    result
+}
+
 /// The next slot of a run, or of the span it leases.
 pub(crate) fn next_slot(run: &mut Run, space: &Space) -> Option<FreshSlot> {
     run.take().or_else(|| {
@@ -172,16 +204,33 @@ pub(crate) fn next_slot(run: &mut Run, space: &Space) -> Option<FreshSlot> {
     })
 }
 
-/// The key of objects of one size: the address of the descriptor, with the size class of slices in
-/// the bits that no user-space address has.
-#[inline]
-pub(crate) fn lookup_key(info: &'static TypeInfo, size_class: Option<SizeClass>) -> usize {
-    const { assert!(SizeClass::COUNT < 255) };
-    core::ptr::from_ref(info).addr() | size_class.map_or(0, |class| (class.index() + 1) << 56)
+/// What objects of one type and one size of slot are found by.
+#[derive(Clone, Copy)]
+pub(crate) struct Key {
+    /// The address of the descriptor, with the size class of slices in the bits that no user-space address has.
+    bits: usize,
+    lane: usize,
 }
 
-#[inline]
-fn lookup_index(key: usize) -> usize {
-    // Descriptors are 8-byte aligned constants.
-    ((key >> 3) ^ (key >> 56)) % LOOKUP_ENTRIES
+impl Key {
+    /// Of objects that all have the size of their type.
+    #[inline]
+    pub(crate) fn fixed(info: &'static TypeInfo) -> Key {
+        // The low bits of the address, as they are, are the offset of a lane.
+        const { assert!(size_of::<Lane>() == align_of::<TypeInfo>()) };
+        let bits = core::ptr::from_ref(info).addr();
+        let lane = bits / size_of::<Lane>() % LANES;
+        Key { bits, lane }
+    }
+
+    /// Of slices in slots of one size.
+    #[inline]
+    pub(crate) fn sized(info: &'static TypeInfo, size_class: SizeClass) -> Key {
+        const { assert!(SizeClass::COUNT < 255) };
+        let (of_type, number) = (Key::fixed(info), size_class.index() + 1);
+        Key {
+            bits: of_type.bits | number << 56,
+            lane: (of_type.lane ^ number) % LANES,
+        }
+    }
 }

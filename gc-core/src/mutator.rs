@@ -14,7 +14,7 @@ use crate::drive::Drive;
 use crate::handshake;
 use crate::local::Local;
 use crate::record::Record;
-use crate::scope::Scope;
+use crate::scope::{Inside, Scope};
 use crate::stack::StackMemory;
 
 /// A member of a heap; [`enter`](Mutator::enter) is the only way to managed pointers.
@@ -73,7 +73,7 @@ impl Mutator {
         let edge = Edge(drive, &self.record);
         let result = self.record.with_entered(Location::caller(), |local| {
             handshake::answer_at_edge(&drive.shared, &self.record, local);
-            let result = f(Scope::new(drive, &self.record, local));
+            let result = f(Scope::new(&Inside::new(drive, &self.record, local)));
             // The scope is gone, so hands are empty again.
             handshake::answer_at_edge(&drive.shared, &self.record, local);
             result

@@ -33,8 +33,10 @@ pub(crate) type FieldFn = unsafe fn(NonNull<u8>, usize) -> Option<&'static str>;
 /// Runs the drop glue of the object at the address.
 pub(crate) type DropFn = unsafe fn(NonNull<u8>);
 
-/// The descriptor of a Rust type. One constant for each type; two copies of it are equal.
+/// The descriptor of a Rust type. One constant for each type; two copies of it are equal. Aligned so that the low bits of
+/// its address, taken as they are, name a lane of the mutator (local.rs).
 #[derive(Clone, Copy)]
+#[repr(align(16))]
 pub(crate) struct TypeInfo {
     /// Name for reports.
     pub(crate) name: fn() -> &'static str,

@@ -117,7 +117,7 @@ pub unsafe fn init_word(object: RawGc, word: usize, value: Option<RawGc>) {
 pub unsafe fn set_word(scope: Scope<'_>, object: RawGc, word: usize, value: Option<RawGc>) {
     // SAFETY: the caller's duty.
     let at = unsafe { word_of(object, word) };
-    scope.store(Location::caller()).set(at, RawGc::word(value));
+    scope.set_word(at, RawGc::word(value), Location::caller());
 }
 
 /// Loads a pointer word.

@@ -10,17 +10,18 @@
 
 use core::marker::PhantomData;
 use core::panic::Location;
+use core::sync::atomic::AtomicUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use gc_hooks::Origin;
-use gc_sweep::{AllocError, FreshSlot, SizeClass};
+use gc_sweep::{AllocError, FreshSlot, Publisher, SizeClass};
 
-use crate::barrier::Store;
+use crate::barrier::{self, Store};
 use crate::drive::Drive;
 use crate::gc::{Brand, Gc};
 use crate::handshake;
-use crate::local::{Barrier, Local, lookup_key, next_slot};
+use crate::local::{Barrier, Key, Local, next_slot};
 use crate::object::sealed::Described;
 use crate::object::{self, Object, TypeInfo, slot_pointer};
 use crate::record::Record;
@@ -34,10 +35,27 @@ use crate::types::{Wanted, object_bytes};
 ///
 /// `Copy`; pass it along. Pointers made with it carry its brand and cannot leave the closure.
 pub struct Scope<'gc> {
-    drive: &'gc Arc<Drive>,
-    record: &'gc Record,
-    local: &'gc Local,
+    inside: &'gc Inside<'gc>,
     brand: Brand<'gc>,
+}
+
+/// What a scope leads to, made by `enter`: a scope itself is one word, which is handed from call to call.
+pub(crate) struct Inside<'gc> {
+    local: &'gc Local,
+    publisher: Publisher<'gc>,
+    record: &'gc Record,
+    drive: &'gc Arc<Drive>,
+}
+
+impl<'gc> Inside<'gc> {
+    pub(crate) fn new(drive: &'gc Arc<Drive>, record: &'gc Record, local: &'gc Local) -> Self {
+        Inside {
+            local,
+            publisher: drive.shared.space.states().publisher(),
+            record,
+            drive,
+        }
+    }
 }
 
 impl Copy for Scope<'_> {}
@@ -50,27 +68,33 @@ impl Clone for Scope<'_> {
 }
 
 impl<'gc> Scope<'gc> {
-    pub(crate) fn new(drive: &'gc Arc<Drive>, record: &'gc Record, local: &'gc Local) -> Self {
+    pub(crate) fn new(inside: &'gc Inside<'gc>) -> Self {
         Scope {
-            drive,
-            record,
-            local,
+            inside,
             brand: PhantomData,
         }
     }
 
     /// What the collector knows of this mutator.
+    #[inline]
     pub(crate) fn record(self) -> &'gc Record {
-        self.record
+        self.inside.record
     }
 
     /// What this mutator keeps for itself.
+    #[inline]
     pub(crate) fn local(self) -> &'gc Local {
-        self.local
+        self.inside.local
     }
 
+    #[inline]
+    fn drive(self) -> &'gc Arc<Drive> {
+        self.inside.drive
+    }
+
+    #[inline]
     pub(crate) fn shared(self) -> &'gc Shared {
-        &self.drive.shared
+        &self.drive().shared
     }
 
     /// The barrier of this mutator, for a store at `call_site`.
@@ -78,10 +102,32 @@ impl<'gc> Scope<'gc> {
     pub(crate) fn store(self, call_site: &'static Location<'static>) -> Store<'gc> {
         Store {
             shared: self.shared(),
-            record: self.record,
-            local: self.local,
+            record: self.record(),
+            local: self.local(),
             call_site,
         }
+    }
+
+    /// Stores `new` into a pointer word that is initialised, with the barrier of this mutator when it is on.
+    #[inline]
+    pub(crate) fn set_word(
+        self,
+        word: &AtomicUsize,
+        new: usize,
+        call_site: &'static Location<'static>,
+    ) {
+        barrier::set(self.local(), word, new, || self.store(call_site));
+    }
+
+    /// As [`Scope::set_word`]. Answers the old word.
+    #[inline]
+    pub(crate) fn replace_word(
+        self,
+        word: &AtomicUsize,
+        new: usize,
+        call_site: &'static Location<'static>,
+    ) -> usize {
+        barrier::replace(self.local(), word, new, || self.store(call_site))
     }
 
     /// Allocates an object.
@@ -104,7 +150,7 @@ impl<'gc> Scope<'gc> {
     #[inline]
     pub fn try_alloc<T: Trace<At<'gc> = T>>(self, value: T) -> Result<Gc<'gc, T>, AllocError> {
         let info = <T as Described>::INFO;
-        let slot = match self.local.take(lookup_key(info, None)) {
+        let slot = match self.local().take_in_row(Key::fixed(info)) {
             Some(slot) => slot,
             None => self.slot_slow(info, 0)?,
         };
@@ -183,10 +229,8 @@ impl<'gc> Scope<'gc> {
         let Some(slot) = crate::fault::misbear(self, slot) else {
             return;
         };
-        self.shared()
-            .space
-            .states()
-            .publish(slot, self.local.colour.get());
+        let colour = self.local().colour.get();
+        self.inside.publisher.publish(slot, colour);
     }
 
     fn slot_for_items(
@@ -197,7 +241,7 @@ impl<'gc> Scope<'gc> {
         let size_class =
             object_bytes(info, items).and_then(|bytes| SizeClass::for_layout(bytes, info.align));
         if let Some(class) = size_class
-            && let Some(slot) = self.local.take(lookup_key(info, Some(class)))
+            && let Some(slot) = self.local().take_in_row(Key::sized(info, class))
         {
             return Ok(slot);
         }
@@ -214,14 +258,14 @@ impl<'gc> Scope<'gc> {
         } else {
             SizeClass::for_layout(bytes, info.align)
         };
-        let key = lookup_key(info, size_class);
-        if let Some(slot) = self.local.take_in_lease(key, &shared.space) {
+        let key = size_class.map_or_else(|| Key::fixed(info), |class| Key::sized(info, class));
+        if let Some(slot) = self.local().take_in_lease(key, &shared.space) {
             return Ok(slot);
         }
         let index = shared.types.index_of(info)?;
         self.slot_of_type(index, bytes, |wanted| {
             if let Wanted::Class(class) = wanted {
-                self.local.remember(key, class);
+                self.local().remember(key, class);
             }
         })
     }
@@ -244,7 +288,7 @@ impl<'gc> Scope<'gc> {
         remember(wanted);
         if let Wanted::Class(class) = wanted
             && let Some(slot) = self
-                .local
+                .local()
                 .with_run(class, |run| next_slot(run, &shared.space))
         {
             return Ok(slot);
@@ -252,14 +296,14 @@ impl<'gc> Scope<'gc> {
         self.poll();
         let begun = Instant::now();
         let slot = self.refill(wanted, bytes);
-        self.record.paused_since(begun);
+        self.record().paused_since(begun);
         slot
     }
 
     /// As [`Scope::slot_of_class`], making room when the heap is at its limit.
     fn refill(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
         match self.slot_of_class(wanted, bytes) {
-            Err(AllocError::Limit { .. }) if self.drive.relieve(self.record) => {
+            Err(AllocError::Limit { .. }) if self.drive().relieve(self.record()) => {
                 self.slot_of_class(wanted, bytes)
             }
             answer => answer,
@@ -272,7 +316,7 @@ impl<'gc> Scope<'gc> {
         let space = &shared.space;
         match wanted {
             Wanted::Large(class) => space.alloc_large(class, bytes),
-            Wanted::Class(class) => self.local.with_run(class, |run| {
+            Wanted::Class(class) => self.local().with_run(class, |run| {
                 space.refill(class, run)?;
                 run.take().ok_or_else(|| too_large(shared, bytes))
             }),
@@ -281,7 +325,7 @@ impl<'gc> Scope<'gc> {
 
     /// Keeps an object alive beyond this `enter`.
     pub fn root<T: Object + ?Sized>(self, object: Gc<'gc, T>) -> Root<T::At<'static>> {
-        Root::new(Arc::clone(self.drive), object.address())
+        Root::new(Arc::clone(self.drive()), object.address())
     }
 
     /// The object behind a root.
@@ -291,7 +335,7 @@ impl<'gc> Scope<'gc> {
     /// The root belongs to another heap, or the root table is damaged.
     #[track_caller]
     pub fn get<R: Object + ?Sized>(self, root: &Root<R>) -> Result<Gc<'gc, R::At<'gc>>, RootError> {
-        if !core::ptr::eq(root.drive(), Arc::as_ptr(self.drive)) {
+        if !core::ptr::eq(root.drive(), Arc::as_ptr(self.drive())) {
             return Err(RootError::ForeignHeap);
         }
         let address = root.address()?;
@@ -314,14 +358,14 @@ impl<'gc> Scope<'gc> {
         object: Gc<'gc, T>,
     ) -> Result<Option<RetentionPath>, RetentionError> {
         let address = self.shared().address(object.address());
-        self.drive.retention_path(address, Some(self.local))
+        self.drive().retention_path(address, Some(self.local()))
     }
 
     /// Answers the collector and lets the driver do its share. Call it in loops that neither
     /// allocate nor leave `enter`.
     pub fn poll(self) {
-        handshake::poll(self.shared(), self.record, self.local);
-        self.drive.assist(self.record);
+        handshake::poll(self.shared(), self.record(), self.local());
+        self.drive().assist(self.record());
     }
 
     /// Shades on behalf of an embedder that stores by itself.
@@ -336,7 +380,7 @@ impl<'gc> Scope<'gc> {
 
     /// Shades a value that is about to be stored, which only a grey mutator does.
     pub(crate) fn shade_new(self, address: usize, call_site: &'static Location<'static>) {
-        if self.local.barrier.get() == Barrier::Grey {
+        if self.local().barrier.get() == Barrier::Grey {
             self.shade(address, Origin::BarrierNew, call_site);
         }
     }

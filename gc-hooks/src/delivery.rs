@@ -139,6 +139,11 @@ impl Mailbox {
         self.pending.len()
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Takes the turn if it is free, or if `is_lost` says so of the session that has it; knocks if
     /// not. Never waits.
     pub(crate) fn take_turn(&self, is_lost: impl Fn(u64) -> bool) -> Option<Session<'_>> {

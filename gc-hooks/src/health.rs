@@ -109,6 +109,13 @@ impl Health {
         Some((durable.failure_untold()?, durable))
     }
 
+    /// Whether [`Health::record_failure`] has something to tell.
+    #[inline]
+    pub(crate) fn has_record_failure(&self) -> bool {
+        let durable = self.books.durable.as_ref();
+        durable.is_some_and(HealthRecord::has_failure_untold)
+    }
+
     /// Closes the durable record: the heap ends in order.
     pub(crate) fn close_record(&self) {
         if let Some(durable) = &self.books.durable {

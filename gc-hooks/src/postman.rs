@@ -58,6 +58,17 @@ impl Hooks {
         Delivery::of(Turn::Elsewhere)
     }
 
+    /// A delivery would find nothing to do: nothing waits, nobody is being told anything, and there is no reason to end
+    /// the process. A few loads, for those who come by often.
+    #[inline]
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.health.is_healthy()
+            && !self.watch.is_anyone_on_call()
+            && !self.health.has_record_failure()
+            && self.mailbox.is_empty()
+    }
+
     /// Delivers on the calling thread whenever something waits, until [`Hooks::dismiss`]. Sleeps in
     /// between, and looks at the drain once a second. Says `ready` when it is the thread to wake.
     /// Comes back at once if there was such a thread before.

@@ -229,9 +229,15 @@ impl HealthRecord {
         }
     }
 
+    /// Whether there is a failure that nobody has asked after.
+    #[inline]
+    pub(crate) fn has_failure_untold(&self) -> bool {
+        self.failure.load(Relaxed) & UNTOLD != 0
+    }
+
     /// The first failure, to the first who asks after it.
     pub(crate) fn failure_untold(&self) -> Option<Failure> {
-        if self.failure.load(Relaxed) & UNTOLD == 0 {
+        if !self.has_failure_untold() {
             return None;
         }
         let before = self.failure.fetch_and(!UNTOLD, Relaxed);

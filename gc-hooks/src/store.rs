@@ -114,6 +114,10 @@ mod stand_in {
             // Acquire: pairs with the Release of whoever stored the length.
             self.length.load(Acquire)
         }
+
+        pub(crate) fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
     }
 
     /// The flag is the state word of the real cell. The lock is only a place for the value.

@@ -122,6 +122,7 @@ impl Watch {
     }
 
     /// The call that the calling thread is in, if it is in one of those places.
+    #[inline(never)]
     fn mine(&self, places: Range<usize>) -> Option<&Call> {
         // Relaxed: a thread finds what it wrote itself, and nobody else writes its token.
         let is_mine = |call: &&Call| call.thread.load(Relaxed) == thread_token();

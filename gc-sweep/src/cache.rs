@@ -90,6 +90,16 @@ impl Run {
         if self.cursor >= self.limit {
             self.next_in_window()?;
         }
+        self.take_in_row()
+    }
+
+    /// As [`Run::take`], from the slots that follow the last one without a gap: a few instructions. `None` where
+    /// [`Run::take`] has to look further.
+    #[inline]
+    pub fn take_in_row(&mut self) -> Option<FreshSlot> {
+        if self.cursor >= self.limit {
+            return None;
+        }
         let address = self.cursor;
         self.cursor = address + self.step;
         os::unpoison(address, self.step);

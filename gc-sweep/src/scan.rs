@@ -1,8 +1,8 @@
 //! Walks over the state bytes of a span: count, free, recolour, clear.
 //!
-//! The inner loops of the sweep, called by the holder of a claim or of a lease on the bytes of its span. They read eight
-//! bytes at a time and write one at a time: a lessee may publish objects in the free bytes of a word, and a barrier that
-//! runs late may try to mark one of its objects.
+//! The inner loops of the sweep, called by the holder of a claim or of a lease on the bytes of its span. They read several
+//! bytes at a time. They write several at a time only where the caller alone writes the span ([`Writers`]): beside a lease
+//! the lessee may publish objects in the free bytes of a word.
 //!
 //! Deliberately absent: slots. A granule inside an object has no colour, so that counting granules counts objects.
 
@@ -11,8 +11,7 @@ use std::sync::atomic::AtomicU8;
 use crate::colour::{Colour, StateByte};
 use crate::state_cell;
 use crate::words::{
-    BYTES, COLOURS, FLAGS, Word, coloured_in, count, for_each_in, for_each_white, load, load_word,
-    nonzero_in, words,
+    self, BYTES, Word, coloured_in, count, for_each_white, free_before, load, load_word, words,
 };
 
 /// Words counted together: the state bytes of four pages.
@@ -79,21 +78,37 @@ pub(crate) fn next_used(bytes: &[AtomicU8], from: usize) -> usize {
         return bytes.len();
     };
     let (words, _) = words(rest);
-    let is_used = |word: &Word| load_word(word) & (COLOURS | FLAGS) != 0;
-    let start = words.iter().position(is_used).unwrap_or(words.len()) * BYTES;
+    let start = free_before(words) * BYTES;
     let last = rest.get(start..).unwrap_or_default();
     let used = last.iter().position(|byte| !load(byte).is_free());
     from + start + used.unwrap_or(last.len())
 }
 
+/// Who may write the state bytes of a span besides the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Writers {
+    /// Nobody whose write matters: the span is claimed whole.
+    CallerAlone,
+    /// A lessee, who publishes.
+    Lessee,
+}
+
 /// Frees every object that is not pinned and whose colour is not `current`: its byte becomes `freed`. Returns how many.
-pub(crate) fn free_whites(bytes: &[AtomicU8], current: Colour, freed: StateByte) -> u32 {
+pub(crate) fn free_whites(
+    bytes: &[AtomicU8],
+    current: Colour,
+    freed: StateByte,
+    writers: Writers,
+) -> u32 {
     let (words, rest) = words(bytes);
     let mut count = 0;
-    for_each_white(words, current, |byte| {
-        state_cell::free(byte, freed);
-        count += 1;
-    });
+    match writers {
+        Writers::CallerAlone => count = words::free_whites(words, current, freed),
+        Writers::Lessee => for_each_white(words, current, |byte| {
+            state_cell::free(byte, freed);
+            count += 1;
+        }),
+    }
     for byte in rest {
         let state = load(byte);
         if state.is_object() && !state.is_quarantined() && !state.has_colour(current) {
@@ -147,17 +162,14 @@ pub(crate) fn recolour_pinned(bytes: &[AtomicU8], colour: Colour) {
     });
 }
 
-/// Makes every byte free and never used. What is so already is not written, so that no memory is put behind parts of
-/// the table that were never used.
+/// Makes every byte free and never used, in a span that the caller alone writes. Where everything is so already nothing
+/// is written, so that no memory is put behind parts of the table that were never used.
 pub(crate) fn clear(bytes: &[AtomicU8]) {
     let (words, rest) = words(bytes);
-    let clear_one = |byte: &AtomicU8| state_cell::set(byte, StateByte::FREE_FRESH);
-    for word in words {
-        for_each_in(word, nonzero_in(load_word(word)), clear_one);
-    }
+    words::clear(words);
     for byte in rest {
         if load(byte) != StateByte::FREE_FRESH {
-            clear_one(byte);
+            state_cell::set(byte, StateByte::FREE_FRESH);
         }
     }
 }
@@ -228,11 +240,11 @@ mod tests {
                 let dies = state.is_object() && !state.is_quarantined() && !state.has_colour(colour);
                 if dies { freed.bits() } else { state.bits() }
             }).collect();
-            {
+            for writers in [Writers::CallerAlone, Writers::Lessee] {
                 let memory = table(&content);
                 let bytes = view(&memory, start..content.len());
-                prop_assert_eq!(free_whites(bytes, colour, freed), expected.whites);
-                prop_assert_eq!(bits(bytes), after);
+                prop_assert_eq!(free_whites(bytes, colour, freed, writers), expected.whites);
+                prop_assert_eq!(&bits(bytes), &after);
                 prop_assert_eq!(bits(view(&memory, 0..start)), &content[..start]);
             }
             recolour_pinned(bytes, colour);

@@ -27,7 +27,7 @@ use crate::contain::Moment;
 use crate::fault::{Fault, Site};
 use crate::ground::{Ground, is_slot_start};
 use crate::link::Listed;
-use crate::scan;
+use crate::scan::{self, Writers};
 use crate::size_class::GRANULE_BYTES;
 use crate::span::Span;
 use crate::span_state::{Claim, ClaimKind, Ended, Refusal};
@@ -238,7 +238,7 @@ impl Ground {
         };
         let mut dead = Dead::default();
         if tally.whites > 0 {
-            dead = self.free_dead(class, span, reaper);
+            dead = self.free_dead(class, span, Writers::CallerAlone, reaper);
         }
         self.recolour_pinned(span);
         // Cannot wrap: each was among `tally.objects`, and nobody else frees in a span that is claimed whole.
@@ -258,7 +258,7 @@ impl Ground {
         if span.is_withdrawal_due() {
             scan::recolour(self.bytes(span), self.turn.get().1);
         } else {
-            dead = self.free_dead(class, span, reaper);
+            dead = self.free_dead(class, span, Writers::Lessee, reaper);
             self.recolour_pinned(span);
         }
         span.add_freed_in_lease(dead.freed + dead.panicked);
@@ -317,7 +317,13 @@ impl Ground {
 
     // ---- The dead ----
 
-    fn free_dead(&self, class: &Class, span: &Span, reaper: &mut dyn Reaper) -> Dead {
+    fn free_dead(
+        &self,
+        class: &Class,
+        span: &Span,
+        writers: Writers,
+        reaper: &mut dyn Reaper,
+    ) -> Dead {
         let (cycle, colour) = self.turn.get();
         let freed = StateByte::freed_at(cycle);
         let bytes = self.bytes(span);
@@ -335,7 +341,7 @@ impl Ground {
             });
         }
         Dead {
-            freed: scan::free_whites(bytes, colour, freed),
+            freed: scan::free_whites(bytes, colour, freed, writers),
             panicked: 0,
         }
     }

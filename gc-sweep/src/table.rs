@@ -161,21 +161,23 @@ impl StateTable {
     /// The byte of the granule that begins at this address; `None` if none does.
     #[inline]
     pub fn byte(&self, address: usize) -> Option<&AtomicU8> {
-        // The rotation carries the four low bits of an unaligned offset to the top, where they exceed any index: one
-        // comparison refuses addresses below, above and between granules.
-        let index = address
-            .wrapping_sub(self.base)
-            .rotate_right(GRANULE_BYTES.ilog2());
-        self.bytes.get(index)
+        self.bytes.get(index_of(address, self.base))
+    }
+
+    /// The table as an allocator keeps it at hand.
+    #[inline]
+    pub fn publisher(&self) -> Publisher<'_> {
+        Publisher {
+            base: self.base,
+            bytes: self.bytes.entries(),
+        }
     }
 
     /// The bytes of all granules that begin in `address .. address + bytes`; `None` if the range leaves the heap or
     /// begins between two granules.
     #[inline]
     pub fn bytes_of(&self, address: usize, bytes: usize) -> Option<&[AtomicU8]> {
-        let first = address
-            .wrapping_sub(self.base)
-            .rotate_right(GRANULE_BYTES.ilog2());
+        let first = index_of(address, self.base);
         let last = first.checked_add(bytes.div_ceil(GRANULE_BYTES))?;
         self.bytes.entries().get(first..last)
     }
@@ -191,9 +193,7 @@ impl StateTable {
     /// Makes the slot an object of this colour. Its value is written already.
     #[inline]
     pub fn publish(&self, slot: FreshSlot, colour: Colour) {
-        if let Some(byte) = self.byte(slot.address) {
-            state_cell::publish(byte, colour);
-        }
+        self.publisher().publish(slot, colour);
     }
 
     /// Marks the object that begins at this address if its state still is `from`, and says whether this call did it.
@@ -220,6 +220,33 @@ impl StateTable {
     /// Bytes of address space that the table takes.
     pub fn mapped_bytes(&self) -> usize {
         self.bytes.mapped_bytes()
+    }
+}
+
+/// Where the table keeps the byte of the granule at this address. The rotation carries the four low bits of an unaligned
+/// offset to the top, where they exceed any index: one comparison refuses addresses below, above and between granules.
+#[inline]
+fn index_of(address: usize, base: usize) -> usize {
+    address
+        .wrapping_sub(base)
+        .rotate_right(GRANULE_BYTES.ilog2())
+}
+
+/// The state table with base and length beside the pointer to its bytes, so that a mutator that is handed one publishes
+/// without going through the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Publisher<'a> {
+    base: usize,
+    bytes: &'a [AtomicU8],
+}
+
+impl Publisher<'_> {
+    /// As [`StateTable::publish`].
+    #[inline]
+    pub fn publish(self, slot: FreshSlot, colour: Colour) {
+        if let Some(byte) = self.bytes.get(index_of(slot.address, self.base)) {
+            state_cell::publish(byte, colour);
+        }
     }
 }
 

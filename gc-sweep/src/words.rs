@@ -10,15 +10,22 @@
 //! With c = byte & 7, which is 0 to 7, bit 3 of c + 7 says whether c is not 0, and nothing is carried into the next byte.
 //! A flag is that bit.
 //!
-//! Words are read here and never written: other threads write single bytes of them at the same time, and the language
-//! knows no access of eight bytes that overlaps one of a single byte. What [`load_word`] does is, by its meaning, eight
-//! Acquire loads of one byte each, in no particular order. On x86-64 one instruction does that: it reads each byte once,
-//! and the processor lets no later access of the thread come before a load. It stands in inline assembly, of which the
-//! compiler assumes nothing but that it touches memory as eight such loads might; hence no option that would let
-//! accesses move across it. Elsewhere, and for the model checkers, Miri and ThreadSanitizer, which do not see into
-//! assembly, the eight loads are written out.
+//! Other threads write single bytes of a word at the same time, and the language knows no access of eight bytes that
+//! overlaps one of a single byte. What [`load_word`] does is, by its meaning, eight Acquire loads of one byte each, in no
+//! particular order. On x86-64 one instruction does that: it reads each byte once, and the processor lets no later access
+//! of the thread come before a load. It stands in inline assembly, of which the compiler assumes nothing but that it
+//! touches memory as eight such loads might; hence no option that would let accesses move across it. Elsewhere, and for
+//! the model checkers, Miri and ThreadSanitizer, which do not see into assembly, the eight loads are written out.
 //!
-//! Deliberately absent: slots and spans, and every write.
+//! A store of several bytes is, in the same way, as many Release stores of one byte each. That is no question of races but
+//! of what it takes back: a byte that another thread has written since the load. So only who writes a span alone comes
+//! here, the sweeper that has claimed it whole ([`free_whites`]) and whoever cuts it ([`clear`]). Nobody leases such a span,
+//! so nobody publishes in it; withdrawals wait; and an exchange by a barrier that runs late finds nothing to change in an
+//! object of the colour of the cycle. What a stray pointer can still have exchanged meanwhile is the byte of a dead
+//! object, of a pinned one, or, where free slots may be marked, of a free slot: each is decided by the sweep that is
+//! going on, and such a mark lost to it is what it would be one instruction later.
+//!
+//! Deliberately absent: slots and spans.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::AtomicU8;
@@ -160,30 +167,35 @@ pub(crate) fn for_each_in(word: &Word, mut mask: u64, mut visit: impl FnMut(&Ato
     }
 }
 
+/// Frees the whites of a word, byte by byte, and says how many they were.
+fn free_in(word: &Word, colour: Colour, freed: StateByte) -> u32 {
+    let mut count = 0;
+    visit_whites(word, colour, &mut |byte| {
+        state_cell::free(byte, freed);
+        count += 1;
+    });
+    count
+}
+
+/// Zeroes a word, byte by byte. What is zero already is not written.
+fn clear_word(word: &Word) {
+    for_each_in(word, nonzero_in(load_word(word)), |byte| {
+        state_cell::set(byte, StateByte::FREE_FRESH);
+    });
+}
+
 #[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan))))]
-pub(crate) use self::pairs::{count, for_each_white};
-
-/// Counts the colours of words.
+pub(crate) use self::pairs::{clear, count, for_each_white, free_before, free_whites};
 #[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan)))))]
-pub(crate) fn count(words: &[Word], colour: Colour) -> Counts {
-    let mut counts = Counts::of(words);
-    for word in words {
-        counts.add(load_word(word), colour);
-    }
-    counts
-}
+pub(crate) use self::portable::{clear, count, for_each_white, free_before, free_whites};
 
-/// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
-#[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan)))))]
-pub(crate) fn for_each_white(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU8)) {
-    for word in words {
-        visit_whites(word, colour, &mut visit);
-    }
-}
-
-/// The two walks of the sweep, by pairs of words.
+/// The walks by pairs of words.
 #[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan))))]
 mod pairs;
+
+/// The walks word by word.
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle, softfail_tsan)))))]
+mod portable;
 
 #[cfg(test)]
 mod tests {

@@ -106,7 +106,7 @@ impl Stack {
         let at = self.memory.slot(slot)?;
         let (word, new) = (self.memory.word(at), RawGc::word(value));
         if is_slot_usable(scope, self.memory.is_live(at), word, slot, call_site) {
-            scope.store(call_site).set(word, new);
+            scope.set_word(word, new, call_site);
         } else {
             // Contained: what should have been `init` is done as `init`.
             word.store(new, Ordering::Relaxed);

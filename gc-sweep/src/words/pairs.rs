@@ -1,20 +1,18 @@
-//! The two walks of the sweep over state bytes, sixteen at a time, for x86-64.
+//! The walks of the sweep and of the search over state bytes, sixteen at a time, for x86-64.
 //!
-//! Called by `scan` through `words`, whose head says what a load of several bytes means. The same walks word by word
-//! stand there, for other machines; tests compare both with a walk byte by byte.
-//!
-//! Deliberately absent: every write.
+//! Called by `scan` through `words`, whose head says what a load and a store of several bytes mean. The same walks word
+//! by word stand there, for other machines; tests compare both with a walk byte by byte.
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi64, _mm_and_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64, _mm_movemask_epi8,
-    _mm_or_si128, _mm_sad_epu8, _mm_set1_epi8, _mm_setzero_si128, _mm_slli_epi16, _mm_sub_epi8,
-    _mm_unpackhi_epi64,
+    __m128i, _mm_add_epi64, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64,
+    _mm_movemask_epi8, _mm_or_si128, _mm_sad_epu8, _mm_set1_epi8, _mm_setzero_si128,
+    _mm_slli_epi16, _mm_sub_epi8, _mm_unpackhi_epi64,
 };
 use std::sync::atomic::AtomicU8;
 
-use super::{COLOURS, Counts, FLAGS, Word, load_word, visit_whites};
-use crate::colour::Colour;
+use super::{BYTES, COLOURS, Counts, FLAGS, Word, clear_word, free_in, load_word, visit_whites};
+use crate::colour::{Colour, StateByte};
 
 /// Matches that one byte counts before it might overflow.
 const MATCHES_MAX: usize = 255;
@@ -32,6 +30,24 @@ pub(crate) fn for_each_white(words: &[Word], colour: Colour, visit: impl FnMut(&
     unsafe { visit_by_pairs(words, colour, visit) }
 }
 
+/// Frees the whites of bytes that nobody else writes, and says how many they were.
+pub(crate) fn free_whites(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
+    // SAFETY: every x86-64 processor has SSE2.
+    unsafe { free_by_pairs(words, colour, freed) }
+}
+
+/// Zeroes bytes that nobody else writes.
+pub(crate) fn clear(words: &[Word]) {
+    // SAFETY: every x86-64 processor has SSE2.
+    unsafe { clear_by_pairs(words) }
+}
+
+/// The index of a word before which every byte is free, and not far behind which one is used, if any is.
+pub(crate) fn free_before(words: &[Word]) -> usize {
+    // SAFETY: every x86-64 processor has SSE2.
+    unsafe { free_before_by_pairs(words) }
+}
+
 /// The bits of sixteen bytes, each loaded with Acquire, which pairs with the Release of every write in `state_cell`.
 #[inline]
 #[target_feature(enable = "sse2")]
@@ -47,6 +63,21 @@ fn load_pair(pair: &[Word; 2]) -> __m128i {
         );
     }
     bits
+}
+
+/// Stores sixteen bytes, each with Release, which pairs with the Acquire of every read in `state_cell`.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn store_pair(pair: &[Word; 2], bits: __m128i) {
+    // SAFETY: writes the sixteen bytes that the reference covers, which are atomics, as the head of `words` says.
+    unsafe {
+        asm!(
+            "movdqu xmmword ptr [{pair}], {bits}",
+            pair = in(reg) pair.as_ptr(),
+            bits = in(xmm_reg) bits,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
 #[target_feature(enable = "sse2")]
@@ -117,4 +148,75 @@ fn visit_by_pairs(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU
     for word in last {
         visit_whites(word, colour, &mut visit);
     }
+}
+
+#[target_feature(enable = "sse2")]
+fn free_by_pairs(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
+    let zero = _mm_setzero_si128();
+    let colours = _mm_set1_epi8(COLOURS as i8);
+    let flags = _mm_set1_epi8(FLAGS as i8);
+    let current = _mm_set1_epi8(colour.number().cast_signed());
+    let stamp = _mm_set1_epi8(freed.bits().cast_signed());
+    let (pairs, last) = words.as_chunks::<2>();
+    let mut count = 0;
+    for part in pairs.chunks(MATCHES_MAX) {
+        let mut kept_before = zero;
+        for pair in part {
+            let bits = load_pair(pair);
+            let coloured = _mm_and_si128(bits, colours);
+            let unmarked = _mm_or_si128(
+                _mm_cmpeq_epi8(coloured, zero),
+                _mm_cmpeq_epi8(coloured, current),
+            );
+            let withdrawn = _mm_cmpeq_epi8(_mm_and_si128(bits, flags), flags);
+            let kept = _mm_or_si128(unmarked, withdrawn);
+            // A match is -1 in its byte.
+            kept_before = _mm_sub_epi8(kept_before, kept);
+            // Lines in which everything lives stay unwritten.
+            if _mm_movemask_epi8(kept) != 0xffff {
+                let stays = _mm_and_si128(bits, kept);
+                store_pair(pair, _mm_or_si128(stays, _mm_andnot_si128(kept, stamp)));
+            }
+        }
+        count += (part.len() * 2 * BYTES) as u32 - sum(kept_before);
+    }
+    last.iter()
+        .fold(count, |count, word| count + free_in(word, colour, freed))
+}
+
+/// Pairs looked at together where most of them say the same: those of a cache line.
+const PAIRS: usize = 4;
+
+#[target_feature(enable = "sse2")]
+fn clear_by_pairs(words: &[Word]) {
+    let zero = _mm_setzero_si128();
+    let (lines, last) = words.as_chunks::<{ 2 * PAIRS }>();
+    for line in lines {
+        let (pairs, _) = line.as_chunks::<2>();
+        let seen = pairs
+            .iter()
+            .fold(zero, |seen, pair| _mm_or_si128(seen, load_pair(pair)));
+        if _mm_movemask_epi8(_mm_cmpeq_epi8(seen, zero)) != 0xffff {
+            for pair in pairs {
+                store_pair(pair, zero);
+            }
+        }
+    }
+    last.iter().for_each(clear_word);
+}
+
+#[target_feature(enable = "sse2")]
+fn free_before_by_pairs(words: &[Word]) -> usize {
+    let zero = _mm_setzero_si128();
+    let used = _mm_set1_epi8((COLOURS | FLAGS) as i8);
+    let (lines, _) = words.as_chunks::<{ 2 * PAIRS }>();
+    let is_used = |line: &[Word; 2 * PAIRS]| {
+        let (pairs, _) = line.as_chunks::<2>();
+        let seen = pairs
+            .iter()
+            .fold(zero, |seen, pair| _mm_or_si128(seen, load_pair(pair)));
+        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(seen, used), zero)) != 0xffff
+    };
+    let line = lines.iter().position(is_used).unwrap_or(lines.len());
+    line * 2 * PAIRS
 }
