@@ -10,6 +10,7 @@ use gc_sweep::{Ledger, QuarantineReleased, SweepMode};
 use crate::builder::{Builder, Error};
 use crate::drive::{Drive, Driver, ShutdownError};
 use crate::engine::{CollectError, StepReport};
+use crate::map::{self, SpanReport};
 use crate::mutator::Mutator;
 use crate::progress::CycleReport;
 use crate::retention::{RetentionError, RetentionPath};
@@ -206,6 +207,12 @@ impl Heap {
     /// The checks that the heap makes.
     pub fn checks(&self) -> Checks {
         self.shared().checks
+    }
+
+    /// The spans of the heap by address: how full it is, and of what. Nobody is stopped: each is told as it
+    /// is when the walk comes to it. Takes time with the number of pages that were ever in use.
+    pub fn spans(&self) -> Vec<SpanReport> {
+        map::spans(self.shared())
     }
 
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has

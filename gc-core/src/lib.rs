@@ -60,6 +60,7 @@
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
 //! | `retention` | why an object is alive |
+//! | `map` | the spans, for people |
 //! | `stats`, `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
@@ -132,6 +133,8 @@ mod drive;
 
 mod retention;
 
+mod map;
+
 mod stats;
 
 mod root;
@@ -172,6 +175,7 @@ pub use crate::engine::{CollectError, StepProgress, StepReport};
 pub use crate::ephemeron::Ephemeron;
 pub use crate::gc::Gc;
 pub use crate::heap::Heap;
+pub use crate::map::SpanReport;
 pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
