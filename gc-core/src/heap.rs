@@ -1,5 +1,6 @@
 //! [`Heap`]: the handle through which a program owns a managed heap, from any thread.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,9 +13,10 @@ use crate::drive::{Drive, Driver, ShutdownError};
 use crate::engine::{CollectError, StepReport};
 use crate::mutator::Mutator;
 use crate::progress::CycleReport;
+use crate::prometheus;
 use crate::retention::{RetentionError, RetentionPath};
 use crate::shared::Shared;
-use crate::stats::HeapStats;
+use crate::stats::{self, HeapStats};
 use crate::verify::VerifyReport;
 
 /// A managed heap. Clones are handles to the same heap, which ends with the last handle, mutator
@@ -208,6 +210,16 @@ impl Heap {
         self.shared().checks
     }
 
+    /// Writes what [`Heap::stats`] says in Prometheus' text format, version 0.0.4, for a `/metrics`
+    /// endpoint. For several heaps in one process see [`write_prometheus`](crate::write_prometheus).
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub fn write_prometheus(&self, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+        prometheus::write_prometheus(out, &[self.stats()])
+    }
+
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has
     /// allocated since its last slow path is missing from it.
     pub fn stats(&self) -> HeapStats {
@@ -224,6 +236,7 @@ impl Heap {
             reclaiming: progress.reclaiming(),
             objects_marked_total: progress.objects_marked_total.load(Ordering::Relaxed),
             bytes_live: usage.bytes_live,
+            spans: usage.spans,
             bytes_in_spans: usage.bytes_in_spans,
             bytes_quarantined: usage.bytes_quarantined,
             spans_quarantined: usage.spans_quarantined,
@@ -232,10 +245,14 @@ impl Heap {
             bytes_released: usage.bytes_released,
             bytes_allocated_total: usage.bytes_allocated_total,
             bytes_freed_total: usage.bytes_freed_total,
+            objects_freed_total: usage.objects_freed_total,
             bytes_goal: progress.pacer().goal_bytes(),
             mutators: shared.world.mutators(),
             pauses: shared.world.pauses(),
+            phases: progress.phases(),
             roots: shared.roots.len(),
+            violations_counted: stats::violations_of(&health),
+            violations_suppressed: health.suppressed(),
             violations: health.total(),
             is_healthy: health.is_healthy(),
         }

@@ -60,7 +60,8 @@
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
 //! | `retention` | why an object is alive |
-//! | `stats`, `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
+//! | `stats`, `prometheus` | what a heap holds and has done; the same for a scraper |
+//! | `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
 mod trace;
@@ -134,6 +135,8 @@ mod retention;
 
 mod stats;
 
+mod prometheus;
+
 mod root;
 
 mod scope;
@@ -176,10 +179,11 @@ pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
 pub use crate::progress::{CycleReport, Reclaiming};
+pub use crate::prometheus::write_prometheus;
 pub use crate::retention::{RetentionError, RetentionPath, RetentionStep};
 pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
-pub use crate::stats::HeapStats;
+pub use crate::stats::{HeapStats, ViolationCount};
 pub use crate::trace::{Trace, Tracer};
 pub use crate::verify::VerifyReport;
 pub use crate::weak::Weak;
