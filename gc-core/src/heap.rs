@@ -1,5 +1,6 @@
 //! [`Heap`]: the handle through which a program owns a managed heap, from any thread.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,9 +14,10 @@ use crate::engine::{CollectError, StepReport};
 use crate::map::{self, SpanReport};
 use crate::mutator::Mutator;
 use crate::progress::CycleReport;
+use crate::prometheus;
 use crate::retention::{RetentionError, RetentionPath};
 use crate::shared::Shared;
-use crate::stats::HeapStats;
+use crate::stats::{self, HeapStats};
 use crate::verify::VerifyReport;
 
 /// A managed heap. Clones are handles to the same heap, which ends with the last handle, mutator
@@ -101,6 +103,12 @@ impl Heap {
     /// The number of the cycle in progress, or of the last one.
     pub fn cycle(&self) -> u32 {
         self.shared().world.cycle()
+    }
+
+    /// The spans of the heap by address: how full it is, and of what. Nobody is stopped: each is told as it
+    /// is when the walk comes to it. Takes time with the number of pages that were ever in use.
+    pub fn spans(&self) -> Vec<SpanReport> {
+        map::spans(self.shared())
     }
 
     /// Traces everything reachable with separate books and recomputes the accounts. Violations
@@ -209,10 +217,14 @@ impl Heap {
         self.shared().checks
     }
 
-    /// The spans of the heap by address: how full it is, and of what. Nobody is stopped: each is told as it
-    /// is when the walk comes to it. Takes time with the number of pages that were ever in use.
-    pub fn spans(&self) -> Vec<SpanReport> {
-        map::spans(self.shared())
+    /// Writes what [`Heap::stats`] says in Prometheus' text format, version 0.0.4, for a `/metrics`
+    /// endpoint. For several heaps in one process see [`write_prometheus`](crate::write_prometheus).
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub fn write_prometheus(&self, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+        prometheus::write_prometheus(out, &[self.stats()])
     }
 
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has
@@ -231,6 +243,7 @@ impl Heap {
             reclaiming: progress.reclaiming(),
             objects_marked_total: progress.objects_marked_total.load(Ordering::Relaxed),
             bytes_live: usage.bytes_live,
+            spans: usage.spans,
             bytes_in_spans: usage.bytes_in_spans,
             bytes_quarantined: usage.bytes_quarantined,
             spans_quarantined: usage.spans_quarantined,
@@ -239,10 +252,14 @@ impl Heap {
             bytes_released: usage.bytes_released,
             bytes_allocated_total: usage.bytes_allocated_total,
             bytes_freed_total: usage.bytes_freed_total,
+            objects_freed_total: usage.objects_freed_total,
             bytes_goal: progress.pacer().goal_bytes(),
             mutators: shared.world.mutators(),
             pauses: shared.world.pauses(),
+            phases: progress.phases(),
             roots: shared.roots.len(),
+            violations_counted: stats::violations_of(&health),
+            violations_suppressed: health.suppressed(),
             violations: health.total(),
             is_healthy: health.is_healthy(),
         }

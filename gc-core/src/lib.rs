@@ -52,6 +52,7 @@
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
 //! | `events` | what subscribers are told of cycles |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
+//! | `map` | the spans, for people |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
 //! | `gc`, `weak`, `ephemeron` | the pointers |
 //! | `mark`, `verify` | the marker; the second opinion |
@@ -60,8 +61,8 @@
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
 //! | `retention` | why an object is alive |
-//! | `map` | the spans, for people |
-//! | `stats`, `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
+//! | `stats`, `prometheus` | what a heap holds and has done; the same for a scraper |
+//! | `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
 mod trace;
@@ -103,6 +104,8 @@ mod events;
 
 mod shared;
 
+mod map;
+
 mod handshake;
 
 mod barrier;
@@ -133,9 +136,9 @@ mod drive;
 
 mod retention;
 
-mod map;
-
 mod stats;
+
+mod prometheus;
 
 mod root;
 
@@ -180,10 +183,11 @@ pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
 pub use crate::progress::{CycleReport, Reclaiming};
+pub use crate::prometheus::write_prometheus;
 pub use crate::retention::{RetentionError, RetentionPath, RetentionStep};
 pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
-pub use crate::stats::HeapStats;
+pub use crate::stats::{HeapStats, ViolationCount};
 pub use crate::trace::{Trace, Tracer};
 pub use crate::verify::VerifyReport;
 pub use crate::weak::Weak;
