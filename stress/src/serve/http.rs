@@ -5,6 +5,7 @@
 //! Envoy eject the host at once, and closes the connection. Invariant: a request to `/work` counts as in
 //! flight before anything else is done for it.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,9 @@ const WORK_MS_MAX: u64 = 60_000;
 const SLICE: Duration = Duration::from_millis(50);
 /// Longest body of a request.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The content type that Prometheus asks for.
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// On any answer of a host, ejects it from Envoy's cluster.
 const ENVOY_FAIL: HeaderName = HeaderName::from_static("x-envoy-immediate-health-check-fail");
@@ -141,8 +145,44 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     (status, body).into_response()
 }
 
-async fn metrics(State(_shared): State<Arc<Shared>>) -> Response {
-    StatusCode::NOT_FOUND.into_response()
+/// What the heap says, and the service's own figures below it, in Prometheus' text format.
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let mut body = Vec::new();
+    match write_metrics(&mut body, &shared) {
+        Ok(()) => ([(CONTENT_TYPE, PROMETHEUS_TEXT)], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+fn write_metrics(out: &mut Vec<u8>, shared: &Shared) -> io::Result<()> {
+    shared.heap.write_prometheus(out)?;
+    let rotation = &shared.rotation;
+    let figures = [
+        (
+            "service_in_rotation",
+            "gauge",
+            "Whether balancers should send requests here (1) or not (0).",
+            u64::from(shared.is_in_rotation()),
+        ),
+        (
+            "service_requests_in_flight",
+            "gauge",
+            "Requests that came in and are not answered.",
+            rotation.in_flight(),
+        ),
+        (
+            "service_requests_total",
+            "counter",
+            "Requests that came in.",
+            rotation.requests(),
+        ),
+    ];
+    let instance = &shared.options.instance;
+    for (name, sort, help, value) in figures {
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} {sort}")?;
+        writeln!(out, "{name}{{instance_name=\"{instance}\"}} {value}")?;
+    }
+    Ok(())
 }
 
 async fn debug_gc(State(shared): State<Arc<Shared>>) -> Response {

@@ -5,7 +5,7 @@
 //! escaped by the template. Deliberately absent: judgement; thresholds are the alerts' business.
 
 use askama::Template;
-use gc_core::{Check, HeapStats, PauseHistogram, Reclaiming, SpanReport, Violation};
+use gc_core::{Check, HeapStats, PauseHistogram, Phase, Reclaiming, SpanReport, Violation};
 
 use super::shared::Shared;
 
@@ -29,6 +29,7 @@ struct Page {
     counts: Vec<(&'static str, String, u64)>,
     first: Option<String>,
     recent: Vec<Row>,
+    phases: Vec<PhaseRow>,
     pauses: Vec<Bar>,
     pause_summary: String,
     cells: Vec<Cell>,
@@ -45,6 +46,16 @@ struct Row {
     severity: String,
     address: String,
     call_site: String,
+}
+
+/// How long a phase of a cycle takes.
+struct PhaseRow {
+    name: String,
+    cycles: u64,
+    mean: String,
+    most: String,
+    longest: String,
+    percent: f64,
 }
 
 /// A bar of a histogram.
@@ -99,6 +110,7 @@ fn page(shared: &Shared, stats: &HeapStats, spans: &[SpanReport]) -> Page {
             .take(RECENT_SHOWN)
             .map(row)
             .collect(),
+        phases: phases(stats),
         pauses: bars(&stats.pauses),
         pause_summary: pause_summary(&stats.pauses),
         columns: 64,
@@ -167,6 +179,28 @@ fn row(violation: &Violation) -> Row {
             .map_or(String::new(), |address| address.to_string()),
         call_site: site.map_or(String::new(), ToString::to_string),
     }
+}
+
+/// The phases in the order of a cycle, with the mean of each as a bar.
+fn phases(stats: &HeapStats) -> Vec<PhaseRow> {
+    let of = |phase: &Phase| stats.phases.get(*phase as usize);
+    let means = Phase::ALL
+        .iter()
+        .filter_map(of)
+        .map(PauseHistogram::mean_ns);
+    let longest_mean = means.max().unwrap_or(1);
+    let row = |phase: &Phase| {
+        let spent = of(phase).filter(|_| *phase != Phase::Idle)?;
+        Some(PhaseRow {
+            name: phase.to_string(),
+            cycles: spent.count(),
+            mean: time(spent.mean_ns()),
+            most: time(spent.quantile_ns(0.99)),
+            longest: time(spent.max_ns()),
+            percent: percent(spent.mean_ns(), longest_mean),
+        })
+    };
+    Phase::ALL.iter().filter_map(row).collect()
 }
 
 /// The pauses, a bar for each doubling that has any between the shortest and the longest.
