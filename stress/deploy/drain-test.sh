@@ -110,7 +110,7 @@ supervisors=()
 
 is_up() { # backend, server: by HAProxy's own word
   local line
-  exec 3<>"/dev/tcp/127.0.0.1/$STATS_PORT" || return 1
+  { exec 3<>"/dev/tcp/127.0.0.1/$STATS_PORT"; } 2>/dev/null || return 1
   echo "show stat" >&3
   while IFS= read -r line; do
     case $line in "$1,$2,"*) break ;; esac

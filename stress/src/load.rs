@@ -25,6 +25,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
 
+/// Time between a failure and the next request of a lane.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
 /// What the load is told.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
@@ -158,10 +161,13 @@ impl Load {
             let result =
                 tokio::time::timeout(self.options.patience, self.ask(&mut connection, is_long));
             let result = result.await.unwrap_or_else(|_| Err("timeout".to_string()));
-            if result.is_err() {
-                connection = None;
-            }
+            let has_failed = result.is_err();
             self.book(result, is_long, begun.elapsed());
+            if has_failed {
+                connection = None;
+                // A service that is not there is not asked as fast as it refuses.
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
         }
     }
 
