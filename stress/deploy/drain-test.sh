@@ -40,13 +40,14 @@ pids=()
 cleanup() {
   touch "$work/stop"
   for file in "$work"/*.pid; do
-    [ -e "$file" ] && kill -KILL "$(cat "$file")" 2>/dev/null
+    [ ! -e "$file" ] || kill -KILL "$(cat "$file")" || true
   done
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-  wait 2>/dev/null
+  for pid in "${pids[@]}"; do kill "$pid" || true; done
+  wait || true
   rm -rf "$work"
 }
-trap cleanup EXIT
+# What is to be ended may have ended by itself.
+trap 'cleanup 2>/dev/null' EXIT
 trap 'exit 130' INT TERM
 
 # Ports below those that the system gives to clients, so that nobody takes one between two starts.
@@ -84,7 +85,8 @@ supervise() { # instance, then the arguments of `serve`
   while [ ! -e "$work/stop" ]; do
     "$GC_STRESS" serve --instance "$name" "$@" >>"$work/$name.log" 2>>"$work/$name.err" &
     echo $! >"$work/$name.pid"
-    wait $! && code=0 || code=$?
+    # The shell would tell of an abort, which the log does.
+    { wait $! && code=0 || code=$?; } 2>/dev/null
     rm -f "$work/$name.pid"
     printf 't=%(%s)T.000 instance=%s event=exited code=%s\n' -1 "$name" "$code" >>"$work/$name.log"
   done
@@ -170,7 +172,8 @@ longest_last_new() { # instance
 pids+=($!)
 
 total=0 failed=0 last_new_max=0 wrong=0
-fresh() { rm -f "$work"/[ab].log "$work"/[ab].err "$work"/[ab].agent "$work/lease"; }
+# What an agent told its balancer outlives the kinds: the balancer is one and the same.
+fresh() { rm -f "$work"/[ab].log "$work"/[ab].err "$work/lease"; }
 
 drain() { # kind, backend, port, then more arguments of `serve`
   local kind=$1 backend=$2 port=$3 most
