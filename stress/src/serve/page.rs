@@ -7,14 +7,15 @@
 use askama::Template;
 use gc_core::{Check, HeapStats, PauseHistogram, Phase, Reclaiming, SpanReport, Violation};
 
+use self::map::{Cell, TypeRow, cells, map_summary, types};
+use self::units::{bytes, percent, time};
 use super::shared::Shared;
 
-/// Cells of the map. A heap with more pages puts several into one.
-const CELLS_MAX: usize = 2048;
+mod map;
+mod units;
+
 /// Recent violations that are shown.
 const RECENT_SHOWN: usize = 12;
-/// Types that are shown by name.
-const TYPES_SHOWN: usize = 16;
 
 /// What the template is filled with.
 #[derive(Template)]
@@ -62,22 +63,6 @@ struct PhaseRow {
 struct Bar {
     label: String,
     count: u64,
-    percent: f64,
-}
-
-/// A cell of the map.
-struct Cell {
-    /// `free`, `f0` to `f4` by how full, or `bad`.
-    class: String,
-    title: String,
-}
-
-/// What a type takes of the heap.
-struct TypeRow {
-    name: String,
-    objects: u64,
-    bytes_live: String,
-    spans: usize,
     percent: f64,
 }
 
@@ -235,135 +220,4 @@ fn pause_summary(pauses: &PauseHistogram) -> String {
         quantile(0.999),
         time(pauses.max_ns())
     )
-}
-
-/// The map, and how many pages stand in a cell.
-fn cells(spans: &[SpanReport]) -> (Vec<Cell>, usize) {
-    let end = spans
-        .last()
-        .map_or(0, |last| (last.first_page + last.pages) as usize);
-    let pages = end.div_ceil(CELLS_MAX).max(1);
-    let mut fills = vec![Fill::default(); end.div_ceil(pages)];
-    for span in spans {
-        for page in span.first_page..span.first_page + span.pages {
-            fills[page as usize / pages].add(span);
-        }
-    }
-    let cell = |(at, fill): (usize, &Fill)| fill.cell(at * pages);
-    (fills.iter().enumerate().map(cell).collect(), pages)
-}
-
-/// What stands in the pages of a cell.
-#[derive(Clone, Default)]
-struct Fill {
-    bytes: usize,
-    bytes_live: usize,
-    has_bad: bool,
-    /// What the first span in it holds.
-    what: String,
-}
-
-impl Fill {
-    fn add(&mut self, span: &SpanReport) {
-        let pages = span.pages as usize;
-        self.bytes += span.bytes() / pages;
-        self.bytes_live += span.bytes_live() / pages;
-        self.has_bad |= span.is_quarantined || span.slots_quarantined > 0;
-        if self.what.is_empty() {
-            let name = span.type_name.unwrap_or("of no known type");
-            let withdrawn = match (span.is_quarantined, span.slots_quarantined) {
-                (true, _) => ", withdrawn".to_string(),
-                (false, 0) => String::new(),
-                (false, slots) => format!(", {slots} slots withdrawn"),
-            };
-            let (objects, slots, slot_bytes) = (span.objects, span.slots, span.slot_bytes);
-            self.what =
-                format!("{name}, {objects} of {slots} slots of {slot_bytes} bytes{withdrawn}");
-        }
-    }
-
-    fn cell(&self, page: usize) -> Cell {
-        let class = match (self.has_bad, self.bytes) {
-            (true, _) => "bad".to_string(),
-            (false, 0) => "free".to_string(),
-            (false, bytes) => format!("f{}", (self.bytes_live * 5 / bytes).min(4)),
-        };
-        let what = if self.what.is_empty() {
-            "no span"
-        } else {
-            &self.what
-        };
-        Cell {
-            class,
-            title: format!("page {page}: {what}"),
-        }
-    }
-}
-
-fn map_summary(spans: &[SpanReport], pages: usize) -> String {
-    let withdrawn = spans.iter().filter(|span| span.is_quarantined).count();
-    let slots: u64 = spans
-        .iter()
-        .map(|span| u64::from(span.slots_quarantined))
-        .sum();
-    format!(
-        "{} spans, of which {withdrawn} are withdrawn; {slots} single slots are withdrawn in the others. \
-         A cell is {}.",
-        spans.len(),
-        bytes(pages as u64 * 8192)
-    )
-}
-
-/// The types that take most, by the bytes of their live slots.
-fn types(spans: &[SpanReport]) -> Vec<TypeRow> {
-    let mut sums: Vec<(&str, u64, u64, usize)> = Vec::new();
-    for span in spans {
-        let name = span.type_name.unwrap_or("(no known type)");
-        let at = sums
-            .iter()
-            .position(|sum| sum.0 == name)
-            .unwrap_or_else(|| {
-                sums.push((name, 0, 0, 0));
-                sums.len() - 1
-            });
-        let sum = &mut sums[at];
-        sum.1 += u64::from(span.objects);
-        sum.2 += span.bytes_live() as u64;
-        sum.3 += 1;
-    }
-    sums.sort_by(|one, other| other.2.cmp(&one.2).then(one.0.cmp(other.0)));
-    let most = sums.first().map_or(1, |sum| sum.2.max(1));
-    let type_row = |(name, objects, live, spans): &(&str, u64, u64, usize)| TypeRow {
-        name: (*name).to_string(),
-        objects: *objects,
-        bytes_live: bytes(*live),
-        spans: *spans,
-        percent: percent(*live, most),
-    };
-    sums.iter().take(TYPES_SHOWN).map(type_row).collect()
-}
-
-/// The width of a bar. A count that is there is seen.
-fn percent(count: u64, most: u64) -> f64 {
-    match count {
-        0 => 0.0,
-        count => (count as f64 * 100.0 / most.max(1) as f64).max(0.5),
-    }
-}
-
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_240 => format!("{bytes} bytes"),
-        10_240..10_485_760 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
-}
-
-fn time(ns: u64) -> String {
-    match ns {
-        0..1_000 => format!("{ns} ns"),
-        1_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
-        _ => format!("{:.1} s", ns as f64 / 1e9),
-    }
 }
