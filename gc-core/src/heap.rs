@@ -17,6 +17,7 @@ use crate::progress::CycleReport;
 use crate::prometheus;
 use crate::retention::{RetentionError, RetentionPath};
 use crate::shared::Shared;
+use crate::snapshot::{SnapshotError, SnapshotSummary};
 use crate::stats::{self, HeapStats};
 use crate::verify::VerifyReport;
 
@@ -138,6 +139,29 @@ impl Heap {
             return Err(CollectError::WouldDeadlock.into());
         }
         self.drive.retention_path(address, None)
+    }
+
+    /// Writes the graph of all living objects as a `.heapsnapshot`, the format of Chrome's developer
+    /// tools: types, sizes, fields, roots by kind, and quarantined objects under a root of their own.
+    /// Runs a cycle, as [`Heap::collect`] does, and takes the graph of what it has marked before anything
+    /// is freed. Mutators run meanwhile and answer their handshakes as in any cycle; no pause of theirs
+    /// grows with the heap. The cycle is held up as long as the graph is being taken, on the calling
+    /// thread, and not while it is written. The graph takes some 40 bytes an object and 12 an edge
+    /// outside the heap.
+    ///
+    /// What a mutator stores or allocates meanwhile may be missing; objects that only mutators inside
+    /// `enter` hold stand under a root `(local pointers)`, together with what died since it was marked.
+    /// A heap that has stopped reclaiming runs no cycles: it is held still instead
+    /// ([`SnapshotHold::Stopped`]), mutators are kept out of `enter` as long as the graph is taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Heap::collect`], but that the heap has stopped reclaiming; those of the writer.
+    pub fn snapshot(
+        &self,
+        out: &mut (impl io::Write + ?Sized),
+    ) -> Result<SnapshotSummary, SnapshotError> {
+        self.drive.snapshot(out)
     }
 
     /// The accounts, recomputed from spans and state bytes, beside the running books. Books that

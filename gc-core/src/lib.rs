@@ -55,12 +55,12 @@
 //! | `map` | the spans, for people |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
 //! | `gc`, `weak`, `ephemeron` | the pointers |
-//! | `mark`, `verify` | the marker; the second opinion |
+//! | `mark`, `verify`, `graph` | the marker; the second opinion; the graph of a snapshot |
 //! | `reap` | destructors |
 //! | `audit` | whether what collections are paced by can be true |
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
-//! | `retention` | why an object is alive |
+//! | `retention`, `snapshot` | why an object is alive; the whole graph as a file |
 //! | `stats`, `prometheus` | what a heap holds and has done; the same for a scraper |
 //! | `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
@@ -120,6 +120,8 @@ mod mark;
 
 mod verify;
 
+mod graph;
+
 mod reap;
 
 mod audit;
@@ -135,6 +137,8 @@ mod courier;
 mod drive;
 
 mod retention;
+
+mod snapshot;
 
 mod stats;
 
@@ -187,6 +191,7 @@ pub use crate::prometheus::write_prometheus;
 pub use crate::retention::{RetentionError, RetentionPath, RetentionStep};
 pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
+pub use crate::snapshot::{SnapshotError, SnapshotHold, SnapshotSummary};
 pub use crate::stats::{HeapStats, ViolationCount};
 pub use crate::trace::{Trace, Tracer};
 pub use crate::verify::VerifyReport;
