@@ -33,8 +33,10 @@ use crate::shared::Shared;
 use crate::verify;
 use crate::weak;
 
+mod desk;
 mod tally;
 
+pub(crate) use desk::Desk;
 use tally::Tally;
 
 /// Voided cycles in a row before the heap stops reclaiming. Seven colours carry five.
@@ -72,6 +74,7 @@ pub(crate) struct Cycle {
     /// What is known of the gate of this cycle.
     pub(crate) gate: Watch,
     tally: Tally,
+    pub(crate) desk: Desk,
     finished: Option<CycleReport>,
 }
 
@@ -89,6 +92,7 @@ impl Cycle {
             is_stall_reported: false,
             gate: Watch::new(Instant::now()),
             tally: Tally::new(),
+            desk: Desk::default(),
             finished: None,
         }
     }
@@ -314,10 +318,15 @@ impl Cycle {
     /// Nulls weak cells and flips, unless work appeared since termination: then marks on, and
     /// voids the cycle when that repeats.
     fn clear_and_flip(&mut self, shared: &Shared) -> Advance {
+        if self.desk.is_for_another() {
+            return Advance::Waiting;
+        }
         if let Some(reason) = verify::second_opinion(shared, self.colour) {
             self.void(shared, reason);
             return Advance::More;
         }
+        // Before the last look at late work, since it takes its time.
+        self.desk.serve(shared, self.colour);
         // A helper who came out since termination, and was not counted in, may have had work with it.
         if let Some(advance) = self.close_gate(shared) {
             return advance;

@@ -26,7 +26,7 @@ use crate::shared::Shared;
 use crate::verify::{self, Expect, Verifier, VerifyReport};
 
 /// Work units of one step of a collection that was asked for as a whole.
-const COLLECT_UNITS: usize = 1 << 16;
+pub(crate) const COLLECT_UNITS: usize = 1 << 16;
 /// Work units between two looks at the clock while an edge of `enter` waits for a cycle.
 const WAIT_UNITS: usize = 1 << 12;
 /// Work units that a mutator pays at a time beside collector threads, and for how long at most: a unit
@@ -162,7 +162,8 @@ impl Drive {
         report
     }
 
-    fn refuse_use(&self) -> Result<(), CollectError> {
+    /// Refuses callers that hold pointers, or are inside the collector.
+    pub(crate) fn refuse_use(&self) -> Result<(), CollectError> {
         self.refuse_forked()?;
         self.refuse_callbacks()?;
         if self.shared.world.is_inside_here() {
@@ -173,7 +174,7 @@ impl Drive {
 
     /// Steps, by so many work units, until a cycle that was not yet open at the call has ended. `None`
     /// after the deadline.
-    fn run_cycle(
+    pub(crate) fn run_cycle(
         &self,
         deadline: Option<Instant>,
         units: usize,

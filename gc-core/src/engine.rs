@@ -17,7 +17,7 @@ use gc_hooks::{Delivery, Phase, Turn};
 use gc_sweep::SweepMode;
 
 use crate::audit;
-use crate::cycle::{Advance, Cycle};
+use crate::cycle::{Advance, Cycle, Desk};
 use crate::gate::SWEEPERS;
 use crate::mark::{Drained, Marker};
 use crate::progress::CycleReport;
@@ -40,7 +40,8 @@ pub enum StepProgress {
     /// The budget was used up; there is more to do.
     Working,
     /// Others have to do something first: a mutator to answer, inside `enter` at a poll or by leaving
-    /// `enter`; a thread that helps to mark or sweep to finish its share.
+    /// `enter`; a thread that helps to mark or sweep to finish its share; one that takes a
+    /// [snapshot](crate::Heap::snapshot) to take it.
     Waiting,
 }
 
@@ -86,6 +87,8 @@ pub(crate) struct Engine {
     cycle: Mutex<Cycle>,
     /// Markers of mutators that assist, between two assists.
     spare_markers: Mutex<Vec<Marker>>,
+    /// Held by a thread that takes a snapshot: one at a time.
+    pub(crate) snapshots: Mutex<()>,
     pub(crate) name: &'static str,
 }
 
@@ -96,12 +99,18 @@ impl Engine {
             shared,
             cycle: Mutex::new(cycle),
             spare_markers: Mutex::new(Vec::new()),
+            snapshots: Mutex::new(()),
             name,
         }
     }
 
     fn lock_cycle(&self) -> MutexGuard<'_, Cycle> {
         self.cycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `f` where graphs of the heap are asked for.
+    pub(crate) fn at_desk<R>(&self, f: impl FnOnce(&mut Desk) -> R) -> R {
+        f(&mut self.lock_cycle().desk)
     }
 
     fn try_lock_cycle(&self) -> Option<MutexGuard<'_, Cycle>> {

@@ -1,5 +1,6 @@
 //! [`Heap`]: the handle through which a program owns a managed heap, from any thread.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,11 +11,14 @@ use gc_sweep::{Ledger, QuarantineReleased, SweepMode};
 use crate::builder::{Builder, Error};
 use crate::drive::{Drive, Driver, ShutdownError};
 use crate::engine::{CollectError, StepReport};
+use crate::map::{self, SpanReport};
 use crate::mutator::Mutator;
 use crate::progress::CycleReport;
+use crate::prometheus;
 use crate::retention::{RetentionError, RetentionPath};
 use crate::shared::Shared;
-use crate::stats::HeapStats;
+use crate::snapshot::{SnapshotError, SnapshotSummary};
+use crate::stats::{self, HeapStats};
 use crate::verify::VerifyReport;
 
 /// A managed heap. Clones are handles to the same heap, which ends with the last handle, mutator
@@ -102,6 +106,12 @@ impl Heap {
         self.shared().world.cycle()
     }
 
+    /// The spans of the heap by address: how full it is, and of what. Nobody is stopped: each is told as it
+    /// is when the walk comes to it. Takes time with the number of pages that were ever in use.
+    pub fn spans(&self) -> Vec<SpanReport> {
+        map::spans(self.shared())
+    }
+
     /// Traces everything reachable with separate books and recomputes the accounts. Violations
     /// found are reported through the policy.
     ///
@@ -129,6 +139,29 @@ impl Heap {
             return Err(CollectError::WouldDeadlock.into());
         }
         self.drive.retention_path(address, None)
+    }
+
+    /// Writes the graph of all living objects as a `.heapsnapshot`, the format of Chrome's developer
+    /// tools: types, sizes, fields, roots by kind, and quarantined objects under a root of their own.
+    /// Runs a cycle, as [`Heap::collect`] does, and takes the graph of what it has marked before anything
+    /// is freed. Mutators run meanwhile and answer their handshakes as in any cycle; no pause of theirs
+    /// grows with the heap. The cycle is held up as long as the graph is being taken, on the calling
+    /// thread, and not while it is written. The graph takes some 40 bytes an object and 12 an edge
+    /// outside the heap.
+    ///
+    /// What a mutator stores or allocates meanwhile may be missing; objects that only mutators inside
+    /// `enter` hold stand under a root `(local pointers)`, together with what died since it was marked.
+    /// A heap that has stopped reclaiming runs no cycles: it is held still instead
+    /// ([`SnapshotHold::Stopped`]), mutators are kept out of `enter` as long as the graph is taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Heap::collect`], but that the heap has stopped reclaiming; those of the writer.
+    pub fn snapshot(
+        &self,
+        out: &mut (impl io::Write + ?Sized),
+    ) -> Result<SnapshotSummary, SnapshotError> {
+        self.drive.snapshot(out)
     }
 
     /// The accounts, recomputed from spans and state bytes, beside the running books. Books that
@@ -208,6 +241,16 @@ impl Heap {
         self.shared().checks
     }
 
+    /// Writes what [`Heap::stats`] says in Prometheus' text format, version 0.0.4, for a `/metrics`
+    /// endpoint. For several heaps in one process see [`write_prometheus`](crate::write_prometheus).
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub fn write_prometheus(&self, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+        prometheus::write_prometheus(out, &[self.stats()])
+    }
+
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has
     /// allocated since its last slow path is missing from it.
     pub fn stats(&self) -> HeapStats {
@@ -224,6 +267,7 @@ impl Heap {
             reclaiming: progress.reclaiming(),
             objects_marked_total: progress.objects_marked_total.load(Ordering::Relaxed),
             bytes_live: usage.bytes_live,
+            spans: usage.spans,
             bytes_in_spans: usage.bytes_in_spans,
             bytes_quarantined: usage.bytes_quarantined,
             spans_quarantined: usage.spans_quarantined,
@@ -232,10 +276,14 @@ impl Heap {
             bytes_released: usage.bytes_released,
             bytes_allocated_total: usage.bytes_allocated_total,
             bytes_freed_total: usage.bytes_freed_total,
+            objects_freed_total: usage.objects_freed_total,
             bytes_goal: progress.pacer().goal_bytes(),
             mutators: shared.world.mutators(),
             pauses: shared.world.pauses(),
+            phases: progress.phases(),
             roots: shared.roots.len(),
+            violations_counted: stats::violations_of(&health),
+            violations_suppressed: health.suppressed(),
             violations: health.total(),
             is_healthy: health.is_healthy(),
         }

@@ -52,15 +52,17 @@
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
 //! | `events` | what subscribers are told of cycles |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
+//! | `map` | the spans, for people |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
 //! | `gc`, `weak`, `ephemeron` | the pointers |
-//! | `mark`, `verify` | the marker; the second opinion |
+//! | `mark`, `verify`, `graph` | the marker; the second opinion; the graph of a snapshot |
 //! | `reap` | destructors |
 //! | `audit` | whether what collections are paced by can be true |
 //! | `cycle`, `engine` | the state machine; who may advance it |
 //! | `crew`, `drive` | collector threads; the drivers |
-//! | `retention` | why an object is alive |
-//! | `stats`, `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
+//! | `retention`, `snapshot` | why an object is alive; the whole graph as a file |
+//! | `stats`, `prometheus` | what a heap holds and has done; the same for a scraper |
+//! | `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
 
 mod trace;
@@ -102,6 +104,8 @@ mod events;
 
 mod shared;
 
+mod map;
+
 mod handshake;
 
 mod barrier;
@@ -115,6 +119,8 @@ mod ephemeron;
 mod mark;
 
 mod verify;
+
+mod graph;
 
 mod reap;
 
@@ -132,7 +138,11 @@ mod drive;
 
 mod retention;
 
+mod snapshot;
+
 mod stats;
+
+mod prometheus;
 
 mod root;
 
@@ -172,14 +182,17 @@ pub use crate::engine::{CollectError, StepProgress, StepReport};
 pub use crate::ephemeron::Ephemeron;
 pub use crate::gc::Gc;
 pub use crate::heap::Heap;
+pub use crate::map::SpanReport;
 pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
 pub use crate::progress::{CycleReport, Reclaiming};
+pub use crate::prometheus::write_prometheus;
 pub use crate::retention::{RetentionError, RetentionPath, RetentionStep};
 pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
-pub use crate::stats::HeapStats;
+pub use crate::snapshot::{SnapshotError, SnapshotHold, SnapshotSummary};
+pub use crate::stats::{HeapStats, ViolationCount};
 pub use crate::trace::{Trace, Tracer};
 pub use crate::verify::VerifyReport;
 pub use crate::weak::Weak;

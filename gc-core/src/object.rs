@@ -17,8 +17,11 @@ use gc_sweep::ALIGN_BYTES_MAX;
 
 use crate::trace::{Trace, Tracer};
 
+mod edges;
 mod fields;
 
+pub(crate) use edges::{Spot, edges_of_object};
+use edges::{edges_of_items, edges_of_sized};
 pub(crate) use fields::name_field;
 use fields::{field_of_items, field_of_sized};
 
@@ -30,6 +33,9 @@ pub(crate) const SCAN_ITEMS_MAX: usize = 16 * 1024;
 pub(crate) type ScanFn = unsafe fn(NonNull<u8>, usize, &mut Tracer<'_>) -> Option<usize>;
 /// Names the field of the object at the address that holds a pointer.
 pub(crate) type FieldFn = unsafe fn(NonNull<u8>, usize) -> Option<&'static str>;
+/// Tells the pointers of the object at the address, from an item on, and where they stand in it; says
+/// where to go on, if anywhere.
+pub(crate) type EdgesFn = unsafe fn(NonNull<u8>, usize, &mut Vec<(Spot, usize)>) -> Option<usize>;
 /// Runs the drop glue of the object at the address.
 pub(crate) type DropFn = unsafe fn(NonNull<u8>);
 
@@ -52,6 +58,8 @@ pub(crate) struct TypeInfo {
     pub(crate) scan: Option<ScanFn>,
     /// Names fields in reports; answers nothing for types that hold no managed pointer.
     pub(crate) field: FieldFn,
+    /// Tells pointers with their fields, for snapshots. Nothing for types that hold no managed pointer.
+    pub(crate) edges: EdgesFn,
     /// Absent for types without drop glue.
     pub(crate) drop: Option<DropFn>,
 }
@@ -124,6 +132,7 @@ impl<T: Trace> sealed::Described for T {
                 None
             },
             field: field_of_sized::<T>,
+            edges: edges_of_sized::<T>,
             drop: if core::mem::needs_drop::<T>() {
                 Some(drop_sized::<T>)
             } else {
@@ -168,6 +177,7 @@ impl<T: Trace> sealed::Described for [T] {
                 None
             },
             field: field_of_items::<T>,
+            edges: edges_of_items::<T>,
             drop: if core::mem::needs_drop::<T>() {
                 Some(drop_items::<T>)
             } else {
@@ -202,6 +212,7 @@ impl sealed::Described for str {
         extent: Extent::Items { item_bytes: 1 },
         scan: None,
         field: |_, _| None,
+        edges: |_, _, _| None,
         drop: None,
     };
 }

@@ -1,6 +1,7 @@
 //! How long mutators were kept waiting, counted by duration.
 //!
-//! Owns the histogram that each mutator's record keeps and the snapshot that anyone may take of it.
+//! Owns the histogram that each mutator's record keeps and the snapshot that anyone may take of it; the
+//! cycle counts its phases in the same way, under its lock.
 //! `record` is called by the owner of the record alone (the mutator that is in, or the collector
 //! that holds a mutator that is out), at the end of a pause, in any phase; `add_into` is called by
 //! anyone at any time. Invariants: a duration is in exactly one bucket; a bucket is never wider than
@@ -98,7 +99,9 @@ impl Pauses {
     }
 }
 
-/// How long mutators were kept waiting: a snapshot, in nanoseconds.
+/// Durations, counted by length: a snapshot, in nanoseconds. Those of mutators that were kept waiting
+/// ([`HeapStats::pauses`](crate::HeapStats::pauses)), which gave it its name, or those of a phase of
+/// the cycle ([`HeapStats::phases`](crate::HeapStats::phases)).
 ///
 /// Durations are counted in buckets, eight a doubling from 64 ns to 17 s, with one bucket below and
 /// one above. So a quantile is never below the true one and at most 12.5 % above it, where it lies
@@ -123,6 +126,12 @@ impl PauseHistogram {
     #[must_use]
     pub const fn max_ns(&self) -> u64 {
         self.max_ns
+    }
+
+    /// All pauses together, in nanoseconds.
+    #[must_use]
+    pub const fn sum_ns(&self) -> u64 {
+        self.sum_ns
     }
 
     /// The mean pause in nanoseconds, rounded down. Zero when there was none.

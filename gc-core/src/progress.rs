@@ -6,10 +6,13 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use gc_hooks::Phase;
 use gc_hooks::sync::Mutex;
 
 use crate::pacer::Pacer;
+use crate::pauses::{PauseHistogram, Pauses};
 
 /// What a finished cycle did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub(crate) struct Progress {
     is_flow_doubted: AtomicBool,
     /// An allocation was refused at the limit since the last cycle ended.
     is_pressed: AtomicBool,
+    /// How long each phase of each cycle took. Written by the holder of the cycle's lock.
+    phases: [Pauses; Phase::ALL.len()],
     last: Mutex<Option<CycleReport>>,
 }
 
@@ -75,6 +80,7 @@ impl Progress {
             objects_expected: AtomicU64::new(0),
             is_flow_doubted: AtomicBool::new(false),
             is_pressed: AtomicBool::new(false),
+            phases: [const { Pauses::new() }; Phase::ALL.len()],
             last: Mutex::new(None),
         }
     }
@@ -153,6 +159,22 @@ impl Progress {
 
     pub(crate) fn is_flow_doubted(&self) -> bool {
         self.is_flow_doubted.load(Ordering::Relaxed)
+    }
+
+    /// Counts what a cycle has spent in a phase. Called by the holder of the cycle's lock.
+    pub(crate) fn add_phase(&self, phase: Phase, spent: Duration) {
+        let spent_ns = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        self.phases[phase as usize].record(spent_ns);
+    }
+
+    /// How long each phase took in the cycles so far, by phase.
+    pub(crate) fn phases(&self) -> Vec<PauseHistogram> {
+        let snapshot = |phase: &Pauses| {
+            let mut histogram = PauseHistogram::default();
+            phase.add_into(&mut histogram);
+            histogram
+        };
+        self.phases.iter().map(snapshot).collect()
     }
 
     /// Takes over what a cycle did.

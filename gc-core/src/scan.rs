@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use gc_sweep::Span;
 
-use crate::object::{self, slot_pointer};
+use crate::object::{self, Spot, slot_pointer};
 use crate::trace::Tracer;
 use crate::types::{ShapeInfo, ShapeMap, TypeKind, Types};
 
@@ -144,6 +144,49 @@ pub(crate) fn field_of(types: &Types, span: &Span, address: usize, target: usize
             let mut words = map.pointer_words.iter();
             let word = words.find(|word| shape_word(address, **word) == target)?;
             Some(Field::Word(shape.name, *word))
+        }
+    }
+}
+
+/// Tells the pointers of the object at `address`, a live object of `span`, from item `from` on, and
+/// where in it they stand. For snapshots.
+#[cold]
+pub(crate) fn edges_of(
+    types: &Types,
+    span: &Span,
+    address: usize,
+    from: usize,
+    found: &mut Vec<(Spot, usize)>,
+) -> Scanned {
+    let Some(entry) = types.get(span.type_index()) else {
+        return Scanned::NoDescriptor;
+    };
+    match &entry.kind {
+        TypeKind::Rust(info) if info.scan.is_none() => Scanned::Whole,
+        TypeKind::Rust(info) => {
+            let slot = slot_pointer(address);
+            // SAFETY: as in `scan`: the span is typed with the entry, and an object of it stands
+            // there.
+            match unsafe { object::edges_of_object(info.edges, slot, from, found) } {
+                Some(next) => Scanned::Until(next),
+                None => Scanned::Whole,
+            }
+        }
+        TypeKind::Shape(shape) => {
+            let is_sound = fits(&shape.map, span) && shape.map.is_sealed();
+            let Some(map) = Some(&shape.map)
+                .filter(|_| is_sound)
+                .or_else(|| shape.spare())
+            else {
+                return Scanned::NoDescriptor;
+            };
+            if !fits(map, span) {
+                return Scanned::NoDescriptor;
+            }
+            let words = map.pointer_words.iter();
+            let pointers = words.map(|&word| (Spot::At(word as usize), shape_word(address, word)));
+            found.extend(pointers.filter(|(_, target)| *target != 0));
+            Scanned::Whole
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`HeapStats`]: a snapshot of what a heap holds and has done.
 
-use gc_hooks::Phase;
+use gc_hooks::{Check, Health, Phase, Severity, Violation};
 
 use crate::pauses::PauseHistogram;
 use crate::progress::Reclaiming;
@@ -24,6 +24,8 @@ pub struct HeapStats {
     pub objects_marked_total: u64,
     /// Bytes of allocated slots.
     pub bytes_live: u64,
+    /// Spans in use.
+    pub spans: u64,
     /// Bytes of pages that belong to spans.
     pub bytes_in_spans: u64,
     /// Bytes withdrawn from use by containment.
@@ -40,6 +42,8 @@ pub struct HeapStats {
     pub bytes_allocated_total: u64,
     /// Bytes of slots freed since the heap was built.
     pub bytes_freed_total: u64,
+    /// Objects freed since the heap was built.
+    pub objects_freed_total: u64,
     /// Size in bytes the heap aims not to exceed before the next cycle has ended.
     pub bytes_goal: u64,
     /// Mutators of the heap.
@@ -47,10 +51,49 @@ pub struct HeapStats {
     /// How long mutators were kept from their work by handshakes, refills, waits at the edges of `enter`
     /// and growing barrier queues, in nanoseconds. Of all mutators since the heap was built.
     pub pauses: PauseHistogram,
+    /// How long each phase took in the cycles so far, voided ones included, in nanoseconds: indexed by
+    /// phase, as in `phases[Phase::Mark as usize]`. One figure a cycle and phase, which is the sum
+    /// where a cycle went back to it; none of [`Phase::Idle`].
+    pub phases: Vec<PauseHistogram>,
     /// Roots in existence.
     pub roots: usize,
     /// Violations recorded, over all checks.
     pub violations: u64,
+    /// The same by check and severity: every check at least once, with zero and the severity it has
+    /// where nothing is known of the origin.
+    pub violations_counted: Vec<ViolationCount>,
+    /// Violations that were recorded and not handed on.
+    pub violations_suppressed: u64,
     /// Whether every violation so far left the heap healthy.
     pub is_healthy: bool,
+}
+
+/// How often a check was violated, with a severity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ViolationCount {
+    /// The check.
+    pub check: Check,
+    /// What the violations meant for live data.
+    pub severity: Severity,
+    /// How many.
+    pub count: u64,
+}
+
+/// The counts of a heap's violations, in the order of the register of checks.
+pub(crate) fn violations_of(health: &Health) -> Vec<ViolationCount> {
+    let mut counts = Vec::new();
+    for &check in Check::ALL {
+        let expected = Violation::new(check).severity();
+        for &severity in Severity::ALL {
+            let count = health.count_of(check, severity);
+            if count > 0 || severity == expected {
+                counts.push(ViolationCount {
+                    check,
+                    severity,
+                    count,
+                });
+            }
+        }
+    }
+    counts
 }

@@ -78,6 +78,21 @@ pub(crate) fn for_each_live(
         });
 }
 
+/// Address of the target of the weak cell at `address`. `None` when no weak cell stands there, or its
+/// target is dead. For snapshots, while nothing is swept.
+pub(crate) fn target_at(shared: &Shared, address: usize) -> Option<usize> {
+    // The state byte first, as for ephemerons: it shows the span's class and the fields.
+    let is_cell = shared.state(address).is_object()
+        && shared
+            .space
+            .span_of(address)
+            .is_some_and(|span| span.class_index() as usize == shared.weak_class.index());
+    // SAFETY: an object of the class stands there, the class holds weak cells only, and nothing is
+    // freed meanwhile.
+    let cell = is_cell.then(|| unsafe { slot_pointer(address).cast::<WeakCell>().as_ref() });
+    cell.map(WeakCell::target).filter(|target| *target != 0)
+}
+
 /// Nulls every live weak cell whose target is about to be swept. Called between termination and
 /// flip, by the collector.
 ///

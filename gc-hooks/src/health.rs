@@ -18,6 +18,7 @@ use crate::ring::Ring;
 use crate::store::WrittenOnce;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::terms::Severity;
 use crate::violation::Violation;
 
 /// How many of the last violations [`Health::recent`] remembers: enough to see a pattern, small
@@ -46,8 +47,8 @@ struct Books {
     unhealthy_since: WrittenOnce<Instant>,
     /// Violations recorded; the last sequence number given out.
     total: AtomicU64,
-    /// Violations recorded of each check, indexed by `Check::index`.
-    counts: [AtomicU64; Check::COUNT],
+    /// Violations recorded of each check and severity, indexed by `Check::index` and by the severity.
+    counts: [[AtomicU64; Severity::ALL.len()]; Check::COUNT],
     /// Violations that were recorded but not handed on. Written by the recorder and by deliveries.
     suppressed: AtomicU64,
     /// Written by the one thread that drew sequence number 1.
@@ -70,7 +71,7 @@ impl Health {
             is_healthy: AtomicBool::new(true),
             unhealthy_since: WrittenOnce::new(),
             total: AtomicU64::new(0),
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            counts: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             suppressed: AtomicU64::new(0),
             first: WrittenOnce::new(),
             ring: Ring::new(RECENT_MAX),
@@ -91,8 +92,9 @@ impl Health {
             ..violation
         };
         // Release: whoever sees it counted here sees it in the total (pairs with the Acquire of
-        // `count`).
-        books.counts[violation.check.index()].fetch_add(1, Release);
+        // `count_of`).
+        let of_check = &books.counts[violation.check.index()];
+        of_check[violation.severity() as usize].fetch_add(1, Release);
         if sequence == 1 {
             books.first.set(violation);
         }
@@ -166,8 +168,17 @@ impl Health {
     /// Violations of one check so far.
     #[must_use]
     pub fn count(&self, check: Check) -> u64 {
+        let severities = Severity::ALL.iter();
+        severities
+            .map(|&severity| self.count_of(check, severity))
+            .sum()
+    }
+
+    /// Violations of one check and severity so far.
+    #[must_use]
+    pub fn count_of(&self, check: Check, severity: Severity) -> u64 {
         // Acquire: pairs with the Release of `record`.
-        self.books.counts[check.index()].load(Acquire)
+        self.books.counts[check.index()][severity as usize].load(Acquire)
     }
 
     /// Violations of all checks so far.
@@ -232,6 +243,7 @@ mod tests {
 
     use super::*;
     use crate::clock::tests::HandClock;
+    use crate::terms::Origin;
 
     fn health() -> Health {
         Health::new(Clock::monotonic())
@@ -254,6 +266,19 @@ mod tests {
             (None, None, None)
         );
         assert!(health.recent().is_empty());
+    }
+
+    #[test]
+    fn a_check_is_counted_by_what_it_meant_each_time() {
+        let health = health();
+        for origin in [Origin::BarrierOld, Origin::Scan, Origin::Scan] {
+            health.record(Violation::new(Check::FreePointer).with_origin(origin));
+        }
+        let counts = Severity::ALL
+            .iter()
+            .map(|&severity| health.count_of(Check::FreePointer, severity));
+        assert_eq!(counts.collect::<Vec<_>>(), [0, 1, 0, 2]);
+        assert_eq!(health.count(Check::FreePointer), 3);
     }
 
     #[test]

@@ -327,8 +327,12 @@ impl Space {
         self.ground.for_each_object_of(class, visit);
     }
 
-    /// Recounts the accounts from span records and state bytes. Reports [`Check::Ledger`] when the running books
-    /// disagree, and rebuilds them.
+    /// Calls `visit` with each span, by address, as it is when the walk comes to it. Stops nobody.
+    pub fn for_each_span(&self, visit: &mut dyn FnMut(&Span)) {
+        self.ground.spans.iter().for_each(visit);
+    }
+
+    /// Recounts the accounts from the state bytes. Reports [`Check::Ledger`] when the books disagree, and rebuilds them.
     pub fn ledger(&self) -> Ledger {
         self.ground.ledger()
     }

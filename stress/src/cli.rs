@@ -25,6 +25,8 @@ mod controls;
 mod inspect;
 mod lab;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
@@ -66,6 +68,14 @@ enum Command {
     /// with.
     #[command(after_help = MEASURE_EXIT_CODES)]
     Measure(MeasureArguments),
+    /// Serve the incident over HTTP; leave rotation, drain and end when the heap turns unhealthy.
+    #[cfg(feature = "serve")]
+    #[command(after_help = serve::EXIT_CODES)]
+    Serve(Box<serve::Arguments>),
+    /// Keep requests to a service in flight, and count those that fail.
+    #[cfg(feature = "serve")]
+    #[command(after_help = serve::LOAD_EXIT_CODES)]
+    Load(serve::LoadArguments),
     /// Break heaps on purpose, one in each child process, and measure what the checks make of it.
     #[cfg(feature = "fault-inject")]
     #[command(after_help = campaign::EXIT_CODES)]
@@ -165,6 +175,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Controls(arguments) => controls::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(*arguments),
+        #[cfg(feature = "serve")]
+        Command::Load(arguments) => serve::run_load(arguments),
         #[cfg(feature = "fault-inject")]
         Command::Campaign(arguments) => campaign::run(&arguments),
         #[cfg(feature = "fault-inject")]

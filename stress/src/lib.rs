@@ -30,6 +30,7 @@
 //! | `graph`, [`soak`] | random graphs with an oracle; threads that share them for as long as one likes |
 //! | [`measure`] | the figures of the concurrency goals |
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
+//! | `serve`, `load` | the service over HTTP, which drains when its heap turns; the load meanwhile; with `serve` alone |
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
 //! | [`inspect`] | the story of a durable record |
 //! | [`reach`] | which unsafe code of a program and its dependencies can be reached |
@@ -91,6 +92,12 @@ pub mod soak;
 pub mod measure;
 
 pub mod controls;
+
+#[cfg(feature = "serve")]
+pub mod serve;
+
+#[cfg(feature = "serve")]
+pub mod load;
 
 #[cfg(feature = "fault-inject")]
 pub mod campaign;

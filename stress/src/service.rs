@@ -17,6 +17,8 @@ use crate::audit::Audit;
 use crate::config::{self, Keeper, POINTER_WORDS};
 use crate::error::Error;
 use crate::ops::Op;
+#[cfg(feature = "serve")]
+use crate::options::CopyBack;
 use crate::options::{Configuration, Options};
 use crate::pace::Pace;
 use crate::params::Params;
@@ -96,6 +98,12 @@ impl Service {
     /// What the oracle saw while operations ran.
     pub(crate) fn under_way(&self) -> Audit {
         self.under_way
+    }
+
+    /// Turns the bug on or off.
+    #[cfg(feature = "serve")]
+    pub(crate) fn set_copy_back(&mut self, copy_back: CopyBack) {
+        self.runtime.set_copy_back(copy_back);
     }
 
     /// Serves one operation, the collector advancing before and meanwhile.

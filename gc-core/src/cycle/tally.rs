@@ -17,6 +17,8 @@ pub(super) struct Tally {
     number: u32,
     /// By phase.
     spent: [Duration; Phase::ALL.len()],
+    /// By phase: whether the cycle went through it.
+    was_in: [bool; Phase::ALL.len()],
     /// When the phase in progress began.
     since: Instant,
     /// Objects and their bytes, as of the flip.
@@ -29,6 +31,7 @@ impl Tally {
         Tally {
             number: 0,
             spent: [Duration::ZERO; Phase::ALL.len()],
+            was_in: [false; Phase::ALL.len()],
             since: Instant::now(),
             marked: (0, 0),
             at_flip: Usage::default(),
@@ -53,12 +56,14 @@ impl Tally {
     pub(super) fn leave(&mut self, phase: Phase) {
         let now = Instant::now();
         self.spent[phase as usize] += now - self.since;
+        self.was_in[phase as usize] = true;
         self.since = now;
     }
 
     /// The cycle is about to flip.
     pub(super) fn flip(&mut self, shared: &Shared, late_returns: u32, voided_before: u32) {
         self.leave(Phase::Clear);
+        self.count_phases(shared);
         self.marked = shared.progress.take_marked();
         self.at_flip = shared.space.usage();
         let (objects_marked, bytes_marked) = self.marked;
@@ -73,8 +78,19 @@ impl Tally {
         });
     }
 
+    /// Counts what the cycle has spent in each phase it went through up to the flip.
+    fn count_phases(&self, shared: &Shared) {
+        for (&phase, &spent) in Phase::ALL.iter().zip(&self.spent) {
+            let is_counted = !matches!(phase, Phase::Idle | Phase::Sweep);
+            if is_counted && self.was_in[phase as usize] {
+                shared.progress.add_phase(phase, spent);
+            }
+        }
+    }
+
     /// The cycle ends without freeing anything.
     pub(super) fn void(&self, shared: &Shared, reason: &'static str, voided_in_a_row: u32) {
+        self.count_phases(shared);
         shared.events.post(Event::Voided {
             cycle: self.number,
             reason,
@@ -86,6 +102,8 @@ impl Tally {
     /// The sweep is over.
     pub(super) fn finish(&mut self, shared: &Shared) -> CycleReport {
         self.leave(Phase::Sweep);
+        let sweep = self.spent[Phase::Sweep as usize];
+        shared.progress.add_phase(Phase::Sweep, sweep);
         let (before, usage) = (&self.at_flip, shared.space.usage());
         let bytes_freed = usage
             .bytes_freed_total

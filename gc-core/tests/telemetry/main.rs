@@ -1,0 +1,8 @@
+//! What a heap tells the world of itself, read as its readers do.
+#![allow(unsafe_code)]
+
+mod exposition;
+mod heapsnapshot;
+mod prometheus;
+mod snapshot;
+mod support;
