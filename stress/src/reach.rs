@@ -26,6 +26,8 @@ mod packages;
 pub mod report;
 mod scan;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod walk;
 

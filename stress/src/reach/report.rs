@@ -248,17 +248,7 @@ struct End {
 /// Those of the writer.
 pub fn write_json(out: &mut dyn Write, audit: &Audit, rules: &Rules) -> io::Result<()> {
     for one in &audit.packages {
-        let line = PackageLine {
-            event: "crate",
-            name: &one.name,
-            version: &one.version,
-            own: one.is_own,
-            unsafe_code: one.lint,
-            path: &one.path,
-            unsafe_items: one.unsafe_items,
-            reachable: one.reachable,
-        };
-        write_line(out, &line)?;
+        write_line(out, &package_line(one))?;
     }
     for item in &audit.items {
         write_line(out, &item_line(item))?;
@@ -309,6 +299,19 @@ pub fn write_json(out: &mut dyn Write, audit: &Audit, rules: &Rules) -> io::Resu
         unparsed: audit.unparsed.len(),
     };
     write_line(out, &end)
+}
+
+fn package_line(one: &PackageReport) -> PackageLine<'_> {
+    PackageLine {
+        event: "crate",
+        name: &one.name,
+        version: &one.version,
+        own: one.is_own,
+        unsafe_code: one.lint,
+        path: &one.path,
+        unsafe_items: one.unsafe_items,
+        reachable: one.reachable,
+    }
 }
 
 fn item_line(item: &Found) -> ItemLine<'_> {
