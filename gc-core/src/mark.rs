@@ -27,7 +27,9 @@ use crate::ephemeron::Pending;
 use crate::fault::Site;
 use crate::grey::Grey;
 use crate::object;
-use crate::scan::{self, Scanned, Trust};
+#[cfg(feature = "fault-inject")]
+use crate::scan;
+use crate::scan::{KnownScans, Scanned, Trust};
 use crate::shared::{Shared, Source};
 use crate::world::KnownRecords;
 
@@ -64,6 +66,9 @@ pub(crate) struct Marker {
     queued: usize,
     pieces: Vec<Piece>,
     known: KnownRecords,
+    scans: KnownScans,
+    /// That of the heap's checks, taken anew by each [`Marker::drain`].
+    trust: Trust,
     objects_marked: u64,
     bytes_marked: u64,
 }
@@ -78,6 +83,8 @@ impl Marker {
             queued: 0,
             pieces: Vec::new(),
             known: KnownRecords::default(),
+            scans: KnownScans::default(),
+            trust: Trust::Sealed,
             objects_marked: 0,
             bytes_marked: 0,
         }
@@ -103,11 +110,17 @@ impl Marker {
     ) -> Drained {
         // A mutator that registers meanwhile is seen by the next call; termination looks afresh.
         shared.world.renew(&mut self.known);
+        self.trust = if shared.checks.level() == CheckLevel::Paranoid {
+            Trust::Sealed
+        } else {
+            Trust::Registered
+        };
+        let mut units = *budget;
         let drained = loop {
-            if *budget == 0 {
+            if units == 0 {
                 break Drained::Budget;
             }
-            *budget -= 1;
+            units -= 1;
             let marked = match self.next_queued(shared) {
                 Some(address) => self.visit(shared, address),
                 None => match self.find_work(shared) {
@@ -120,10 +133,11 @@ impl Marker {
             {
                 self.stack.extend(pending.on_marked(shared, address));
             }
-            if budget.is_multiple_of(UNITS_A_LOOK) {
+            if units.is_multiple_of(UNITS_A_LOOK) {
                 self.share(shared);
             }
         };
+        *budget = units;
         shared
             .progress
             .add_marked(self.objects_marked, self.bytes_marked);
@@ -164,6 +178,7 @@ impl Marker {
 
     /// Gives a packet away when another marker is hungry. It comes from the bottom of the stack, where
     /// what was found first leads to the most.
+    #[inline(never)]
     fn share(&mut self, shared: &Shared) {
         if shared.hungry.load(Ordering::Relaxed) == 0 || self.stack.len() < SHARED_FROM {
             return;
@@ -173,45 +188,58 @@ impl Marker {
         shared.packets.push(packet.collect());
     }
 
-    /// The oldest prefetched address, after topping the queue up from the stack.
+    /// The oldest prefetched address. The queue is full as long as the stack has something for it.
     #[inline]
     fn next_queued(&mut self, shared: &Shared) -> Option<usize> {
+        if self.queued < QUEUE_ENTRIES {
+            self.fill_queue(shared);
+        }
+        let at = self.head % QUEUE_ENTRIES;
+        let address = self.queue[at];
+        if self.queued == QUEUE_ENTRIES
+            && let Some(next) = self.stack.pop()
+        {
+            ask_for(shared, next);
+            self.queue[at] = next;
+        } else if self.queued > 0 {
+            self.queued -= 1;
+        } else {
+            return None;
+        }
+        self.head = (at + 1) % QUEUE_ENTRIES;
+        Some(address)
+    }
+
+    fn fill_queue(&mut self, shared: &Shared) {
         while self.queued < QUEUE_ENTRIES
             && let Some(address) = self.stack.pop()
         {
-            object::prefetch(address);
-            if let Some(byte) = shared.space.states().byte(address) {
-                object::prefetch(core::ptr::from_ref(byte).addr());
-            }
+            ask_for(shared, address);
             self.queue[(self.head + self.queued) % QUEUE_ENTRIES] = address;
             self.queued += 1;
         }
-        if self.queued == 0 {
-            return None;
-        }
-        let address = self.queue[self.head];
-        self.head = (self.head + 1) % QUEUE_ENTRIES;
-        self.queued -= 1;
-        Some(address)
     }
 
     /// Marks and scans an object found by scanning, unless it is marked already. Answers the object
     /// if it was marked here.
     #[inline]
     fn visit(&mut self, shared: &Shared, address: usize) -> Option<usize> {
-        let (byte, colour) = (shared.state(address), self.colour);
-        if byte.has_colour(colour) {
-            return None;
-        }
-        if !byte.is_object() {
+        let (cell, colour) = (shared.space.states().at(address), self.colour);
+        let Some((cell, byte)) = cell
+            .map(|cell| (cell, cell.load()))
+            .filter(|(_, byte)| byte.is_object())
+        else {
             shared.refuse(address, Source::of(Origin::Scan));
+            return None;
+        };
+        if byte.has_colour(colour) {
             return None;
         }
         #[cfg(feature = "fault-inject")]
         if shared.hooks.strikes(Site::EdgeUnseen) {
             return None;
         }
-        if shared.space.states().mark(address, byte, colour) {
+        if cell.mark(byte, colour) {
             #[cfg(feature = "fault-inject")]
             if shared.hooks.strikes(Site::GreyLost) {
                 return Some(address);
@@ -256,14 +284,11 @@ impl Marker {
             return;
         }
         let first_child = self.stack.len();
-        let trust = if shared.checks.level() == CheckLevel::Paranoid {
-            Trust::Sealed
-        } else {
-            Trust::Registered
-        };
+        let trust = self.trust;
         #[cfg(feature = "fault-inject")]
         let trust = scan::blinded(shared.hooks.is_blind(Check::Descriptor), trust);
-        match scan::scan(&shared.types, span, address, from, trust, &mut self.stack) {
+        let (types, found) = (&shared.types, &mut self.stack);
+        match self.scans.scan(types, span, address, from, trust, found) {
             Scanned::Whole => {}
             Scanned::Until(next) => self.pieces.push(Piece {
                 address,
@@ -271,7 +296,7 @@ impl Marker {
             }),
             Scanned::NoDescriptor => self.scan_doubtful(shared, span, address, from, trust),
         }
-        if shared.checks.level() == CheckLevel::Paranoid {
+        if self.trust == Trust::Sealed {
             self.check_children(shared, address, first_child);
         }
     }
@@ -336,6 +361,15 @@ impl Marker {
             }
             None => false,
         }
+    }
+}
+
+/// Asks the processor for an object's first line and for its state byte.
+#[inline]
+fn ask_for(shared: &Shared, address: usize) {
+    object::prefetch(address);
+    if let Some(byte) = shared.space.states().byte(address) {
+        object::prefetch(core::ptr::from_ref(byte).addr());
     }
 }
 

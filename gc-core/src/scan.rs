@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use gc_sweep::Span;
 
-use crate::object::{self, Spot, slot_pointer};
+use crate::object::{self, ScanFn, Spot, slot_pointer};
 use crate::trace::Tracer;
 use crate::types::{ShapeInfo, ShapeMap, TypeKind, Types};
 
@@ -77,6 +77,49 @@ pub(crate) fn scan(
             }
             scan_words(map, address, found);
             Scanned::Whole
+        }
+    }
+}
+
+/// The scan functions that the register named before, by type index, so that a marker does not go there once an object.
+/// Types are never taken out of the register, so what was found once holds for good.
+#[derive(Default)]
+pub(crate) struct KnownScans {
+    by_type: Vec<Option<ScanFn>>,
+}
+
+impl KnownScans {
+    /// As [`scan`].
+    #[inline]
+    pub(crate) fn scan(
+        &mut self,
+        types: &Types,
+        span: &Span,
+        address: usize,
+        from: usize,
+        trust: Trust,
+        found: &mut Vec<usize>,
+    ) -> Scanned {
+        let index = span.type_index();
+        let Some(Some(scan)) = self.by_type.get(index as usize) else {
+            self.learn(types, index);
+            return self::scan(types, span, address, from, trust, found);
+        };
+        let mut tracer = Tracer::new(found);
+        // SAFETY: as in `scan` below, which went by the same entry of the register.
+        match unsafe { object::scan_object(*scan, slot_pointer(address), from, &mut tracer) } {
+            Some(next) => Scanned::Until(next),
+            None => Scanned::Whole,
+        }
+    }
+
+    /// Remembers the scan function of a Rust type. Only an index that was given out makes the list longer.
+    #[inline(never)]
+    fn learn(&mut self, types: &Types, index: u32) {
+        if let Some(TypeKind::Rust(info)) = types.get(index).map(|entry| &entry.kind) {
+            let length = self.by_type.len().max(index as usize + 1);
+            self.by_type.resize(length, None);
+            self.by_type[index as usize] = info.scan;
         }
     }
 }

@@ -145,4 +145,4 @@ pub use crate::span::Span;
 pub use crate::span_state::SpanState;
 pub use crate::suspects::{Suspect, Suspects};
 pub use crate::sweep::{DeadSlot, Reaped, Reaper, SweepMode, SweepProgress};
-pub use crate::table::{FreshSlot, Publisher, StateTable, Table, ZeroValid};
+pub use crate::table::{FreshSlot, Publisher, StateCell, StateTable, Table, ZeroValid};

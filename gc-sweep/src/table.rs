@@ -190,6 +190,13 @@ impl StateTable {
         Some(state_cell::load(self.byte(address)?))
     }
 
+    /// What [`StateTable::load`] and [`StateTable::mark`] go by, looked up once for both.
+    #[inline]
+    pub fn at(&self, address: usize) -> Option<StateCell<'_>> {
+        point();
+        Some(StateCell(self.byte(address)?))
+    }
+
     /// Makes the slot an object of this colour. Its value is written already.
     #[inline]
     pub fn publish(&self, slot: FreshSlot, colour: Colour) {
@@ -220,6 +227,24 @@ impl StateTable {
     /// Bytes of address space that the table takes.
     pub fn mapped_bytes(&self) -> usize {
         self.bytes.mapped_bytes()
+    }
+}
+
+/// The state byte of one granule.
+#[derive(Clone, Copy, Debug)]
+pub struct StateCell<'a>(&'a AtomicU8);
+
+impl StateCell<'_> {
+    /// As [`StateTable::load`].
+    #[inline]
+    pub fn load(self) -> StateByte {
+        state_cell::load(self.0)
+    }
+
+    /// As [`StateTable::mark`].
+    #[inline]
+    pub fn mark(self, from: StateByte, to: Colour) -> bool {
+        state_cell::exchange(self.0, from, from.with_colour(to))
     }
 }
 
