@@ -186,3 +186,31 @@ fn the_bug_is_found_under_requests_and_no_request_is_harmed() {
     let ended = server.join().unwrap();
     assert_eq!((ended.exit_code(), ended.requests_cut), (10, 0));
 }
+
+#[test]
+fn the_alerts_speak_of_metrics_that_there_are() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/alerts.yaml");
+    let alerts = std::fs::read_to_string(path).unwrap();
+    let server = start(options("a"));
+    let metrics = get(server.address(), "/metrics").body;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named = 0;
+    for expression in alerts
+        .lines()
+        .filter(|line| line.trim_start().starts_with("expr:"))
+    {
+        for name in expression
+            .split(|c| !is_part(c))
+            .filter(|word| word.starts_with("gc_"))
+        {
+            let series = metrics
+                .lines()
+                .any(|line| line.starts_with(&format!("{name}{{")));
+            assert!(series, "{name}: no such series");
+            named += 1;
+        }
+    }
+    assert!(named > 9, "{named} metrics");
+    server.ask_to_leave();
+    server.join().unwrap();
+}
