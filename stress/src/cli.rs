@@ -26,6 +26,7 @@ mod lab;
 mod run;
 #[cfg(feature = "serve")]
 mod serve;
+mod zoo;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
@@ -50,7 +51,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// List the scenarios.
-    List(run::ListArguments),
+    List(zoo::ListArguments),
     /// Run a scenario.
     #[command(after_help = run::EXIT_CODES)]
     Run(run::Arguments),
@@ -156,7 +157,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let finished = catch_unwind(AssertUnwindSafe(|| match command {
-        Command::List(arguments) => run::list(&arguments),
+        Command::List(arguments) => zoo::list(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => lab::replay(&arguments),
         Command::Shrink(arguments) => lab::shrink(&arguments),

@@ -19,9 +19,9 @@ use std::path::Path;
 pub(crate) use build::this_build;
 pub(crate) use machine::Setup;
 pub(crate) use outcome::Outcome;
-pub(crate) use report::{Difference, write_human, write_json};
-pub(crate) use shrink::{Goal, shrink};
-pub(crate) use story::{write_ops, write_story, write_test};
+pub(crate) use report::{Difference, write_events, write_first, write_human, write_json};
+pub(crate) use shrink::{Goal, Shrunk, shrink};
+pub(crate) use story::{Sites, write_ops, write_sentences, write_story, write_test};
 
 use crate::error::Error;
 use crate::makefunc::Recording;
@@ -29,7 +29,7 @@ use crate::ops::{Header, Program, Trace, TraceError};
 use crate::options::Options;
 
 /// Address space of a heap: as much as the workload's own has.
-const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
+pub(crate) const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
 
 /// Carries a program out on a new heap.
 pub(crate) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
@@ -61,6 +61,7 @@ pub(crate) fn trace_of(scenario: &str, options: &Options, recording: Recording) 
         },
         program,
         expected,
+        lost: 0,
     }
 }
 
