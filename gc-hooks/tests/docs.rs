@@ -67,6 +67,19 @@ fn the_policy_page_quotes_an_error_as_it_is() {
     assert!(page.contains(&error), "{error}");
 }
 
+#[test]
+fn the_runbook_says_what_to_do_about_every_check() {
+    let rows = rows(
+        &page("OPERATIONS.md"),
+        "| check | what happened | what to do |",
+    );
+    let found: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    let expected: Vec<&str> = Check::ALL.iter().map(|check| check.id()).collect();
+    assert_eq!(found, expected);
+    let is_whole = |row: &Vec<String>| row.len() == 3 && row.iter().all(|cell| !cell.is_empty());
+    assert!(rows.iter().all(is_whole));
+}
+
 /// What stands under the heading of a check, up to the next one.
 fn entry(page: &str, check: Check) -> Option<&str> {
     let heading = format!("\n## `{check}`\n");

@@ -37,7 +37,7 @@
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
 //!
-//! Deliberately absent: time as a cause of anything but the end of a soak, and faults injected into
+//! Deliberately absent: time as a cause of anything but the end of a soak and of a service, and faults injected into
 //! the heap.
 
 // A blank line between the modules keeps rustfmt from sorting them: the order is that of their

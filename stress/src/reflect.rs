@@ -162,12 +162,6 @@ impl Runtime {
         }
     }
 
-    /// Says how results are copied back from here on.
-    #[cfg(feature = "serve")]
-    pub(crate) fn set_copy_back(&mut self, copy_back: CopyBack) {
-        self.copy_back = copy_back;
-    }
-
     /// Runs `body` while the mutator is parked.
     pub(crate) fn parked<R>(&mut self, body: impl FnOnce() -> R) -> R {
         self.mutator.parked(body)
@@ -391,6 +385,14 @@ impl Func {
                 arguments: arguments.iter().map(known).collect(),
             }
         })
+    }
+}
+
+#[cfg(feature = "serve")]
+impl Runtime {
+    /// Says how results are copied back from here on.
+    pub(crate) fn set_copy_back(&mut self, copy_back: CopyBack) {
+        self.copy_back = copy_back;
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{CONNECTION, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -45,6 +45,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/debug/gc", get(debug_gc))
+        .route("/debug/gc/snapshot", get(snapshot))
         .fallback(other)
         .layer(middleware::from_fn_with_state(Arc::clone(shared), sign))
         .with_state(Arc::clone(shared))
@@ -198,6 +199,32 @@ async fn debug_gc(State(shared): State<Arc<Shared>>) -> Response {
             html,
         )
             .into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The graph of the heap, for Chrome's developer tools. It is made on a thread that may block, and in
+/// memory: a client that reads slowly holds up nobody.
+async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
+    let heap = shared.heap.clone();
+    let taken = tokio::task::spawn_blocking(move || {
+        let mut file = Vec::new();
+        heap.snapshot(&mut file).map(|_| file)
+    });
+    let name = format!(
+        "attachment; filename=\"{}-{}.heapsnapshot\"",
+        shared.options.instance,
+        std::process::id()
+    );
+    match taken.await {
+        Ok(Ok(file)) => {
+            let headers = [
+                (CONTENT_TYPE, "application/json"),
+                (CONTENT_DISPOSITION, &name),
+            ];
+            (headers, file).into_response()
+        }
+        Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

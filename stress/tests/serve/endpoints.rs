@@ -53,6 +53,20 @@ fn metric(address: SocketAddr, series: &str) -> String {
     line.expect(series).trim().to_string()
 }
 
+/// The snapshot is one, and it holds the products of the shop.
+fn assert_snapshot(address: SocketAddr) {
+    let answer = get(address, "/debug/gc/snapshot");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let file = format!("filename=\"a-{}.heapsnapshot\"", std::process::id());
+    assert!(answer.head.contains(&file), "{}", answer.head);
+    let snapshot: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let nodes = snapshot["snapshot"]["node_count"].as_u64().unwrap();
+    assert!(nodes > 1000, "{nodes} nodes");
+    let strings = snapshot["strings"].as_array().unwrap();
+    let is_product = |name: &&serde_json::Value| name.as_str().unwrap().contains("Product");
+    assert!(strings.iter().find(is_product).is_some());
+}
+
 #[test]
 fn a_healthy_service_is_ready_and_shows_itself() {
     let server = start(options("a"));
@@ -82,6 +96,7 @@ fn a_healthy_service_is_ready_and_shows_itself() {
         "1"
     );
     assert_page(address, "Healthy");
+    assert_snapshot(address);
     assert_eq!(get(address, "/nothing").status, 404);
     assert_eq!(get(address, "/work?ms=60001").status, 400);
     server.ask_to_leave();
@@ -116,6 +131,7 @@ fn an_unhealthy_service_says_so_everywhere_and_serves_on() {
         "0"
     );
     assert_page(address, "Unhealthy");
+    assert_snapshot(address);
     assert_eq!(held.finish().status, 200);
     let ended = server.join().unwrap();
     assert_eq!((ended.reason, ended.exit_code()), (Reason::Unhealthy, 10));
@@ -169,4 +185,32 @@ fn the_bug_is_found_under_requests_and_no_request_is_harmed() {
     assert_eq!(held.finish().status, 200);
     let ended = server.join().unwrap();
     assert_eq!((ended.exit_code(), ended.requests_cut), (10, 0));
+}
+
+#[test]
+fn the_alerts_speak_of_metrics_that_there_are() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/alerts.yaml");
+    let alerts = std::fs::read_to_string(path).unwrap();
+    let server = start(options("a"));
+    let metrics = get(server.address(), "/metrics").body;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named = 0;
+    for expression in alerts
+        .lines()
+        .filter(|line| line.trim_start().starts_with("expr:"))
+    {
+        for name in expression
+            .split(|c| !is_part(c))
+            .filter(|word| word.starts_with("gc_"))
+        {
+            let series = metrics
+                .lines()
+                .any(|line| line.starts_with(&format!("{name}{{")));
+            assert!(series, "{name}: no such series");
+            named += 1;
+        }
+    }
+    assert!(named > 9, "{named} metrics");
+    server.ask_to_leave();
+    server.join().unwrap();
 }
