@@ -28,7 +28,7 @@
 //! | [`measure`] | the figures of the concurrency goals |
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
-//! | [`inspect`] | the story of a durable record |
+//! | [`inspect`], [`snapshot`] | the story of a durable record; of a heap snapshot |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
 //!
@@ -84,6 +84,8 @@ pub mod controls;
 pub mod campaign;
 
 pub mod inspect;
+
+pub mod snapshot;
 
 pub mod progress;
 
