@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use crossbeam_deque::Injector;
-use gc_hooks::{
-    CheckLevel, Checks, ChecksError, HealthRecord, Hooks, Policy, PolicyError, RecordError,
-};
-use gc_sweep::{AllocError, ClassId, Space, SpaceConfig, SpaceError};
+use gc_hooks::{CheckLevel, Checks, HealthRecord, Hooks, Policy, RecordError};
+use gc_sweep::{AllocError, ClassId, Space, SpaceConfig};
 
 use crate::courier::Courier;
 use crate::cycle::Cycle;
@@ -25,53 +23,14 @@ use crate::roots::RootTable;
 use crate::shared::Shared;
 use crate::signal::Signal;
 use crate::stores::Stores;
+use crate::timeline::{Timeline, Wanted as WantedTrace};
 use crate::types::{Types, Wanted};
 use crate::weak::WeakCell;
 use crate::world::World;
 
-/// A heap could not be built.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// A size is out of range, or the operating system refused the reservation.
-    #[error(transparent)]
-    Space(#[from] SpaceError),
-    /// `GC_POLICY` could not be read as a policy.
-    #[error("GC_POLICY: {0}")]
-    Policy(#[from] PolicyError),
-    /// The text of the checks is malformed.
-    #[error(transparent)]
-    Checks(#[from] ChecksError),
-    /// The growth goal is out of range.
-    #[error("growth of {percent} % is out of range: 1 to 10000")]
-    Growth {
-        /// The value given.
-        percent: u32,
-    },
-    /// The number of collector threads is out of range.
-    #[error("{threads} collector threads are out of range: 1 to {COLLECTOR_THREADS_MAX}")]
-    CollectorThreads {
-        /// The value given.
-        threads: usize,
-    },
-    /// The soft limit lies above the limit.
-    #[error("a soft limit of {soft_limit_bytes} bytes lies above the limit of {limit_bytes}")]
-    SoftLimit {
-        /// The soft limit given.
-        soft_limit_bytes: usize,
-        /// The limit given.
-        limit_bytes: usize,
-    },
-    /// The operating system refused a thread.
-    #[error("a thread of the heap could not be started: {0}")]
-    Thread(io::ErrorKind),
-    /// The durable record of violations could not be created.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// The heap's own objects could not be set up.
-    #[error(transparent)]
-    Alloc(#[from] AllocError),
-}
+mod error;
+
+pub use error::Error;
 
 /// Collector threads one heap can have.
 const COLLECTOR_THREADS_MAX: usize = 64;
@@ -98,6 +57,8 @@ pub struct Builder {
     soft_limit_bytes: Option<usize>,
     stall_deadline: Duration,
     stores_one_in: u32,
+    has_cycle_lines: bool,
+    trace: WantedTrace,
     space: SpaceConfig,
 }
 
@@ -114,6 +75,8 @@ impl Default for Builder {
             soft_limit_bytes: None,
             stall_deadline: Duration::from_secs(1),
             stores_one_in: 0,
+            has_cycle_lines: false,
+            trace: WantedTrace::default(),
             space: SpaceConfig::default(),
         }
     }
@@ -256,12 +219,43 @@ impl Builder {
         self
     }
 
+    /// Prints a line on standard error for each cycle that ends; OPERATIONS.md says what its fields are. So
+    /// does the environment variable `GC_TRACE` when it is `1`, without this call. Printed where events
+    /// are told, by whoever delivers. Default: no lines.
+    pub fn trace_cycles(mut self) -> Self {
+        self.has_cycle_lines = true;
+        self
+    }
+
+    /// Writes a trace into a file, for `ui.perfetto.dev` and other viewers of Chrome's trace events: cycles,
+    /// their phases, handshakes and answers, violations, the size of the heap. The file is created now,
+    /// grows by some four kilobytes a cycle, and ends with the heap; a viewer takes one without its end.
+    /// A write that fails ends it, with a line on standard error. Default: no file.
+    ///
+    /// [`Builder::build`] fails when the file cannot be created.
+    pub fn trace_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.trace.file = Some(path.into());
+        self
+    }
+
+    /// Keeps the last `events_max` events of such a trace in memory, some 64 bytes each, for
+    /// [`Heap::write_trace`](crate::Heap::write_trace). Default: none.
+    pub fn trace_events(mut self, events_max: usize) -> Self {
+        self.trace.kept_max = events_max;
+        self
+    }
+
     /// Everything a heap is made of, with its driver at work.
     pub(crate) fn start(self) -> Result<Drive, Error> {
         self.check()?;
         let goal_limit_bytes = self.goal_limit_bytes();
         let stores = Stores::sampled(self.stores_one_in());
-        let hooks = Arc::new(hooks(self.policy, self.record, self.name)?);
+        let timeline = timeline(self.name, self.trace)?;
+        let mut hooks = hooks(self.policy, self.record, self.name)?;
+        if let Some(timeline) = timeline.clone() {
+            hooks.set_witness(move |violation| timeline.post_violation(violation));
+        }
+        let hooks = Arc::new(hooks);
         let config = SpaceConfig {
             checks: self.checks,
             ..self.space
@@ -284,7 +278,8 @@ impl Builder {
             marking: Gate::closed(),
             sweeping: Gate::closed(),
             progress: Progress::new(u64::from(self.growth_percent), goal_limit_bytes),
-            events: Events::new(),
+            events: Events::new(self.has_cycle_lines || lines_are_wanted()?),
+            timeline,
             signal: Signal::default(),
             stores,
             checks: self.checks,
@@ -348,6 +343,34 @@ fn hooks(policy: Policy, recording: Recording, name: &str) -> Result<Hooks, Reco
         (Ok(record), _) => Ok(Hooks::with_record(policy, record)),
         (Err(error), Recording::Wished(_)) => Ok(Hooks::without_record(policy, &error)),
         (Err(error), _) => Err(error),
+    }
+}
+
+/// The timeline of a heap of this name, if one is wanted.
+fn timeline(name: &'static str, wanted: WantedTrace) -> Result<Option<Arc<Timeline>>, Error> {
+    if wanted.is_nothing() {
+        return Ok(None);
+    }
+    let path = wanted.file.clone().unwrap_or_default();
+    let refused = |error: io::Error| Error::TraceFile {
+        path,
+        kind: error.kind(),
+    };
+    let timeline = Timeline::open(name, wanted).map_err(refused)?;
+    Ok(Some(Arc::new(timeline)))
+}
+
+/// Whether the environment asks for a line a cycle.
+fn lines_are_wanted() -> Result<bool, Error> {
+    let Some(found) = std::env::var_os("GC_TRACE") else {
+        return Ok(false);
+    };
+    match found.to_str() {
+        Some("1") => Ok(true),
+        Some("0" | "") => Ok(false),
+        _ => Err(Error::TraceVariable {
+            found: found.to_string_lossy().into_owned(),
+        }),
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gc_hooks::patience::Patience;
-use gc_hooks::{Check, Origin, Phase, Violation};
+use gc_hooks::{Check, Origin, Phase};
 use gc_sweep::Colour;
 
 use crate::audit;
@@ -25,14 +25,14 @@ use crate::ephemeron::{self, Pending};
 #[cfg(feature = "fault-inject")]
 use crate::fault::Site;
 use crate::gate::{Breach, Passage, Watch};
-use crate::handshake;
 use crate::mark::{self, Drained, Marker};
 use crate::progress::{CycleReport, Reclaiming};
-use crate::request::{Handshake, Request, colour_of};
+use crate::request::{Handshake, colour_of};
 use crate::shared::Shared;
 use crate::verify;
 use crate::weak;
 
+mod answers;
 mod desk;
 mod tally;
 
@@ -142,52 +142,9 @@ impl Cycle {
     }
 
     fn enter_phase(&mut self, shared: &Shared, phase: Phase) {
-        self.tally.leave(shared.world.phase());
+        self.tally.leave(shared, shared.world.phase());
         shared.world.set_phase(phase);
         shared.space.set_context(self.number, phase);
-    }
-
-    fn ask(&mut self, shared: &Shared, handshake: Handshake) {
-        self.patience.begin(Instant::now());
-        self.is_stall_reported = false;
-        shared.world.ask(Request::new(self.number, handshake));
-    }
-
-    /// Whether everyone has answered what was asked last.
-    fn is_answered(&mut self, shared: &Shared) -> bool {
-        let all = handshake::round(shared);
-        if !all
-            && !self.is_stall_reported
-            && let Some(waited) = self.patience.look(Instant::now())
-        {
-            self.report_stall(shared, waited);
-        }
-        all
-    }
-
-    /// Names the mutator that keeps the collector waiting. The damage is contained by waiting: nothing
-    /// is freed meanwhile, and what the others allocate is bounded by the limit.
-    fn report_stall(&mut self, shared: &Shared, waited: Duration) {
-        let asked = shared.world.request();
-        let stalled = shared
-            .world
-            .records()
-            .into_iter()
-            .find(|record| !record.answered().covers(asked) && record.is_in());
-        let Some(record) = stalled else {
-            return;
-        };
-        self.is_stall_reported = true;
-        let waited_ms = waited.as_millis();
-        shared.hooks.report(
-            Violation::new(Check::SafepointStalled)
-                .with_cycle(self.number)
-                .with_phase(shared.world.phase())
-                .with_origin(Origin::Unknown)
-                .with_call_site(record.call_site())
-                .with_number("waited ms", u64::try_from(waited_ms).unwrap_or(u64::MAX))
-                .with_number("handshake", asked.handshake() as u64),
-        );
     }
 
     /// Every barrier is on: those begun before that are waited for.

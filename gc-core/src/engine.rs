@@ -338,6 +338,9 @@ impl Engine {
             return nested;
         }
         self.shared.events.tell(self.name, &self.shared.hooks);
+        if let Some(timeline) = &self.shared.timeline {
+            timeline.bring_in();
+        }
         self.shared.hooks.deliver_or_leave()
     }
 }
@@ -345,5 +348,8 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         reap::drop_all(&self.shared);
+        if let Some(timeline) = &self.shared.timeline {
+            timeline.close();
+        }
     }
 }

@@ -1,23 +1,28 @@
-//! What the collector tells the world of its cycles: `tracing` events, told where violations are
-//! delivered.
+//! What the collector tells the world of its cycles: `tracing` events, and a line a cycle where one is
+//! asked for, told where violations are delivered.
 //!
 //! The holder of the cycle's lock posts small summaries of fixed size here, in memory set aside when
 //! the heap was built; whoever delivers tells them, holding nothing of the heap. One thread tells at
 //! a time, so events come in the order of what they tell; one that finds another at it goes away.
-//! Nothing is posted while no subscriber wants events of their level.
+//! Nothing is posted while no subscriber wants events of their level, and nobody the lines.
 //!
 //! Invariants: nothing here waits; no subscriber is called from anywhere else; a subscriber that
 //! panics is caught, reported as `hook-panicked`, and not told again after its third panic. What
 //! finds no room is lost and counted. Deliberately absent: events of violations, which gc-hooks emits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use gc_hooks::sync::thread_token;
+use gc_hooks::sync::{Mutex, thread_token};
 use gc_hooks::{Check, Hooks, Phase, Violation};
 use tracing::level_filters::LevelFilter;
+
+mod lines;
+
+use lines::Lines;
 
 /// Summaries that wait at most: those of some ten cycles.
 const WAITING_MAX: usize = 32;
@@ -51,6 +56,9 @@ pub(crate) enum Event {
     /// It has ended without freeing anything.
     Voided {
         cycle: u32,
+        ended: Instant,
+        /// By phase.
+        spent: [Duration; Phase::ALL.len()],
         reason: &'static str,
         voided_in_a_row: u32,
         has_stopped_reclaiming: bool,
@@ -58,6 +66,7 @@ pub(crate) enum Event {
     /// Its sweep is over.
     Swept {
         cycle: u32,
+        ended: Instant,
         spent: Duration,
         objects_freed: u64,
         bytes_freed: u64,
@@ -79,22 +88,25 @@ pub(crate) struct Events {
     /// The thread that tells.
     teller: AtomicU64,
     panics: AtomicU32,
+    /// A line a cycle is printed. Locked by the thread that tells.
+    lines: Option<Mutex<Lines>>,
 }
 
 impl Events {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(has_lines: bool) -> Self {
         Events {
             waiting: ArrayQueue::new(WAITING_MAX),
             has_news: AtomicBool::new(false),
             lost: AtomicU64::new(0),
             teller: AtomicU64::new(NOBODY),
             panics: AtomicU32::new(0),
+            lines: has_lines.then(|| Mutex::new(Lines::new())),
         }
     }
 
     /// Leaves a summary for whoever delivers next.
     pub(crate) fn post(&self, event: Event) {
-        if LevelFilter::current() < event.level() {
+        if self.lines.is_none() && LevelFilter::current() < event.level() {
             return;
         }
         if self.waiting.push(event).is_err() {
@@ -138,6 +150,10 @@ impl Events {
                 break;
             };
             let lost = self.lost.swap(0, Ordering::Relaxed);
+            if let Some(lines) = &self.lines {
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.tell(heap, event, lost);
+            }
             self.tell_one(heap, event, lost, hooks);
         }
         if !self.waiting.is_empty() {
@@ -214,6 +230,7 @@ impl Event {
                 reason,
                 voided_in_a_row,
                 has_stopped_reclaiming,
+                ..
             } => tracing::warn!(
                 target: "gc::cycle", heap, cycle, reason, voided_in_a_row, has_stopped_reclaiming,
                 "cycle voided"
@@ -228,6 +245,7 @@ impl Event {
                 spans_swept,
                 spans_withdrawn,
                 bytes_returned,
+                ..
             } => tracing::info!(
                 target: "gc::sweep", heap, cycle, sweep_us = micros(spent), objects_freed,
                 bytes_freed, bytes_live, bytes_quarantined, spans_swept, spans_withdrawn,
@@ -274,7 +292,7 @@ mod tests {
             LevelFilter::OFF,
             "no subscriber is set"
         );
-        let events = Events::new();
+        let events = Events::new(false);
         events.post(Event::Started {
             cycle: 1,
             bytes_live: 0,
@@ -286,7 +304,7 @@ mod tests {
 
     #[test]
     fn one_thread_tells_at_a_time() {
-        let events = Events::new();
+        let events = Events::new(false);
         assert!(!events.is_telling_here());
         assert!(events.take_turn());
         assert!(events.is_telling_here() && !events.take_turn());

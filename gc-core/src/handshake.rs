@@ -50,6 +50,9 @@ fn answer_timed(shared: &Shared, record: &Record, local: &Local, asked: Request)
     let begun = Instant::now();
     answer_up_to(shared, record, local, asked);
     record.paused_since(begun);
+    if let Some(timeline) = &shared.timeline {
+        timeline.post_answer(asked.cycle(), begun);
+    }
     shared.signal.answered();
 }
 

@@ -19,6 +19,7 @@ use crate::retention::{RetentionError, RetentionPath};
 use crate::shared::Shared;
 use crate::snapshot::{SnapshotError, SnapshotSummary};
 use crate::stats::{self, HeapStats};
+use crate::timeline::TraceError;
 use crate::verify::VerifyReport;
 
 /// A managed heap. Clones are handles to the same heap, which ends with the last handle, mutator
@@ -249,6 +250,18 @@ impl Heap {
     /// Those of the writer.
     pub fn write_prometheus(&self, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
         prometheus::write_prometheus(out, &[self.stats()])
+    }
+
+    /// Writes what a heap with [`Builder::trace_events`] remembers as a JSON array of Chrome's trace events,
+    /// which `ui.perfetto.dev` and `chrome://tracing` show: cycles with their phases, handshakes, the
+    /// answers of mutators, violations, the size of the heap.
+    ///
+    /// # Errors
+    ///
+    /// The heap keeps no trace; the writer's own.
+    pub fn write_trace(&self, out: &mut (impl io::Write + ?Sized)) -> Result<(), TraceError> {
+        let timeline = self.shared().timeline.as_ref();
+        timeline.ok_or(TraceError::NotKept)?.write(out)
     }
 
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has

@@ -39,6 +39,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `json` | text in the files that the heap writes |
 //! | `trace`, `trace_std` | the contract of traced types, and the standard library's share of it |
 //! | `object` | objects in memory: descriptors, writing, scanning, dropping |
 //! | `types` | what a span's type index means |
@@ -50,7 +51,7 @@
 //! | `request`, `local`, `record`, `world` | what is asked of mutators; one mutator; all of them |
 //! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
-//! | `events` | what subscribers are told of cycles |
+//! | `events`, `timeline` | what subscribers are told of cycles; what happened when |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
 //! | `map` | the spans, for people |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
@@ -64,6 +65,8 @@
 //! | `stats`, `prometheus` | what a heap holds and has done; the same for a scraper |
 //! | `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
 //! | [`raw`] | the unsafe layer for embedders |
+
+mod json;
 
 mod trace;
 mod trace_std;
@@ -101,6 +104,8 @@ mod pacer;
 mod progress;
 
 mod events;
+
+mod timeline;
 
 mod shared;
 
@@ -193,6 +198,7 @@ pub use crate::root::{Root, RootError};
 pub use crate::scope::Scope;
 pub use crate::snapshot::{SnapshotError, SnapshotHold, SnapshotSummary};
 pub use crate::stats::{HeapStats, ViolationCount};
+pub use crate::timeline::TraceError;
 pub use crate::trace::{Trace, Tracer};
 pub use crate::verify::VerifyReport;
 pub use crate::weak::Weak;

@@ -23,6 +23,7 @@ use crate::roots::RootTable;
 use crate::scan::{self, Field, Scanned, Trust};
 use crate::signal::Signal;
 use crate::stores::{StoreNote, Stores};
+use crate::timeline::Timeline;
 use crate::types::Types;
 use crate::world::World;
 
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) sweeping: Gate,
     pub(crate) progress: Progress,
     pub(crate) events: Events,
+    /// What happened when, if somebody wants to know.
+    pub(crate) timeline: Option<Arc<Timeline>>,
     pub(crate) signal: Signal,
     /// Which checks are made. Fixed at birth.
     pub(crate) checks: Checks,

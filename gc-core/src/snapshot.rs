@@ -9,7 +9,6 @@
 
 use std::any::type_name;
 use std::collections::HashMap;
-use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::sync::PoisonError;
 
@@ -17,6 +16,7 @@ use crate::drive::{COLLECT_UNITS, Drive};
 use crate::engine::{CollectError, Engine};
 use crate::ephemeron::EphemeronCell;
 use crate::graph::{EdgeKind, Extent, Graph, GraphNode};
+use crate::json::Escaped;
 use crate::object::Extent as ObjectExtent;
 use crate::shared::Shared;
 use crate::types::TypeKind;
@@ -345,21 +345,4 @@ fn field_name(name: &str) -> &str {
     let variant = name.split_once("::").map(|(_, field)| field);
     let field = || name.split_once('.').map(|(_, field)| field);
     variant.or_else(field).unwrap_or(name)
-}
-
-/// Text inside a JSON string.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '"' => formatter.write_str("\\\"")?,
-                '\\' => formatter.write_str("\\\\")?,
-                c if c < ' ' => write!(formatter, "\\u{:04x}", u32::from(c))?,
-                c => write!(formatter, "{c}")?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -5,7 +5,7 @@
 //! heap: they take no lock, allocate nothing and call no user code but a hook in place, which is
 //! held to the same. Invariants: a violation is in the books before anything follows from it; the
 //! hook in place is called before the letter for the other is posted, and not for what it causes
-//! itself. Deliberately absent: containment, which stands on the line after the check; delivery;
+//! itself. The heap's own witness is no user code. Deliberately absent: containment, which stands on the line after the check; delivery;
 //! any state shared between heaps.
 
 use std::fmt;
@@ -26,6 +26,9 @@ use crate::rules::Response;
 use crate::violation::Violation;
 use crate::watch::{IN_PLACE, Watch};
 
+/// Who is shown every violation.
+type Witness = Box<dyn Fn(&Violation) + Send + Sync>;
+
 /// The checks of one heap. Shared by everything in the heap, by reference or in an `Arc`.
 pub struct Hooks {
     /// Fixed at birth.
@@ -44,6 +47,8 @@ pub struct Hooks {
     pub(crate) in_place: Receiver,
     /// Rung by `report`.
     pub(crate) bell: Bell,
+    /// Shown every violation by `report`. Fixed before the hooks are shared.
+    witness: Option<Witness>,
     #[cfg(feature = "fault-inject")]
     pub(crate) faults: Faults,
 }
@@ -70,9 +75,17 @@ impl Hooks {
             watch: Watch::new(),
             in_place: Receiver::new("hook in place"),
             bell: Bell::new(),
+            witness: None,
             #[cfg(feature = "fault-inject")]
             faults: Faults::new(),
         }
+    }
+
+    /// Shows every violation to the heap itself, right after it is in the books: on the thread that found
+    /// it, in any phase, under any lock. The witness takes no lock, allocates nothing and comes back at
+    /// once.
+    pub fn set_witness(&mut self, witness: impl Fn(&Violation) + Send + Sync + 'static) {
+        self.witness = Some(Box::new(witness));
     }
 
     /// A handle that anyone may poll from any thread.
@@ -114,6 +127,9 @@ impl Hooks {
             return;
         }
         let violation = self.health.record(violation);
+        if let Some(witness) = &self.witness {
+            witness(&violation);
+        }
         let record_failure = self.record_failure();
         let clock = || self.nanoseconds();
         let due = self.ladder.due(&self.policy, &violation, clock);

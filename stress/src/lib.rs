@@ -32,7 +32,7 @@
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
 //! | `serve`, `load` | the service over HTTP, which drains when its heap turns; the load meanwhile; with `serve` alone |
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
-//! | [`inspect`] | the story of a durable record |
+//! | [`inspect`], [`snapshot`] | the story of a durable record; of a heap snapshot |
 //! | [`reach`] | which unsafe code of a program and its dependencies can be reached |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
@@ -103,6 +103,8 @@ pub mod load;
 pub mod campaign;
 
 pub mod inspect;
+
+pub mod snapshot;
 
 pub mod reach;
 

@@ -6,3 +6,4 @@ mod heapsnapshot;
 mod prometheus;
 mod snapshot;
 mod support;
+mod trace;
