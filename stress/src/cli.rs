@@ -1,8 +1,8 @@
 //! The command line of `gc-stress`: arguments in, reports and an exit code out.
 //!
 //! Exit codes: 0 clean, 10 a violation was found and survived, 11 the expected violation is
-//! missing, 64 the command line is wrong, 65 a file is malformed, 70 something that must not happen. A policy that aborts
-//! ends the process by SIGABRT, with the report on standard error.
+//! missing, 64 the command line is wrong, 65 a file is malformed, 70 something that must not happen, 75 not done: run
+//! again, it goes on. A policy that aborts ends the process by SIGABRT, with the report on standard error.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -23,7 +23,11 @@ mod campaign;
 mod controls;
 mod inspect;
 mod lab;
+#[cfg(feature = "fault-inject")]
+mod merge;
 mod run;
+#[cfg(feature = "fault-inject")]
+mod shard;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
@@ -69,6 +73,10 @@ enum Command {
     #[cfg(feature = "fault-inject")]
     #[command(after_help = campaign::EXIT_CODES)]
     Campaign(campaign::Arguments),
+    /// Put the files of shards together.
+    #[cfg(feature = "fault-inject")]
+    #[command(after_help = merge::EXIT_CODES)]
+    Merge(merge::Arguments),
     /// Run one case of a campaign: what its children do.
     #[cfg(feature = "fault-inject")]
     #[command(hide = true)]
@@ -162,6 +170,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Inspect(arguments) => inspect::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::Campaign(arguments) => campaign::run(&arguments),
+        #[cfg(feature = "fault-inject")]
+        Command::Merge(arguments) => merge::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::CampaignCase(arguments) => campaign::run_child(&arguments),
     }));

@@ -28,6 +28,7 @@
 //! | [`measure`] | the figures of the concurrency goals |
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
+//! | `shards` | a campaign cut into shards, and their files put together; with `fault-inject` alone |
 //! | [`inspect`] | the story of a durable record |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
@@ -88,6 +89,9 @@ pub mod controls;
 
 #[cfg(feature = "fault-inject")]
 pub mod campaign;
+
+#[cfg(feature = "fault-inject")]
+mod shards;
 
 pub mod inspect;
 
