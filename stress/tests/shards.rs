@@ -312,7 +312,7 @@ fn files_that_are_malformed_or_of_another_campaign_are_refused_by_name() {
     let good = fs::read_to_string(&path).unwrap();
     let table: [(&str, &str, &str, &str); 8] = [
         ("\"seed\":1,", "\"seed\":2,", ":2: ", "seed"),
-        ("\"cases_to\":40", "\"cases_to\":41", ":2: ", "0..41"),
+        ("\"cases_to\":40", "\"cases_to\":41", ":1: ", "0..41"),
         ("\"format\":1", "\"format\":2", ":1: ", "the format is 2"),
         ("\"build\":\"", "\"build\":\"not-", ":1: ", "build"),
         (

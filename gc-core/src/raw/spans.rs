@@ -63,6 +63,13 @@ impl Heap {
         })
     }
 
+    /// The state byte of the granule at a place; `None` outside the heap.
+    pub fn state_byte(&self, offset: u64) -> Option<u8> {
+        let space = &self.shared().space;
+        let address = space.base().checked_add(usize::try_from(offset).ok()?)?;
+        space.states().load(address).map(gc_sweep::StateByte::bits)
+    }
+
     /// The number of the colour of the cycle in progress, or else of the last one: 1 to 7.
     pub fn colour(&self) -> u8 {
         self.shared().world.colour().number()
