@@ -36,7 +36,7 @@ pub(crate) use self::judge::Verdict;
 pub use self::options::Options;
 pub(crate) use self::outcome::Outcome;
 pub(crate) use self::record::{CaseLine, Reading, read_case};
-pub(crate) use self::tally::{Row, Subject, Tally};
+pub(crate) use self::tally::{Row, Tally};
 use crate::error::Error;
 use crate::hash::content_hash;
 use crate::lab::this_build;

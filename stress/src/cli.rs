@@ -25,6 +25,8 @@ mod inspect;
 mod lab;
 #[cfg(feature = "fault-inject")]
 mod merge;
+#[cfg(feature = "fault-inject")]
+mod report;
 mod run;
 #[cfg(feature = "fault-inject")]
 mod shard;
@@ -77,6 +79,10 @@ enum Command {
     #[cfg(feature = "fault-inject")]
     #[command(after_help = merge::EXIT_CODES)]
     Merge(merge::Arguments),
+    /// Draw a campaign and recorded runs on one page.
+    #[cfg(feature = "fault-inject")]
+    #[command(after_help = report::EXIT_CODES)]
+    Report(report::Arguments),
     /// Run one case of a campaign: what its children do.
     #[cfg(feature = "fault-inject")]
     #[command(hide = true)]
@@ -172,6 +178,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Campaign(arguments) => campaign::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::Merge(arguments) => merge::run(&arguments),
+        #[cfg(feature = "fault-inject")]
+        Command::Report(arguments) => report::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::CampaignCase(arguments) => campaign::run_child(&arguments),
     }));

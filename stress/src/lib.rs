@@ -29,6 +29,7 @@
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
 //! | `shards` | a campaign cut into shards, and their files put together; with `fault-inject` alone |
+//! | `report` | a page with a campaign and recorded runs, drawn; with `fault-inject` alone |
 //! | [`inspect`] | the story of a durable record |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
@@ -92,6 +93,9 @@ pub mod campaign;
 
 #[cfg(feature = "fault-inject")]
 mod shards;
+
+#[cfg(feature = "fault-inject")]
+mod report;
 
 pub mod inspect;
 

@@ -90,6 +90,21 @@ impl Bar {
         self.bar.set_message(format!("{found} found{broken}"));
     }
 
+    /// A bar for the traces of a report.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn for_traces() -> Self {
+        let bar = Bar::new(1);
+        bar.bar.set_message("carrying traces out");
+        bar
+    }
+
+    /// Shows how many traces are done.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn show_traces(&self, done: u64, traces: u64) {
+        self.bar.set_length(traces);
+        self.bar.set_position(done);
+    }
+
     /// Shows that no further case is begun.
     pub fn show_ending(&self) {
         self.bar.set_message("finishing the cases in flight");

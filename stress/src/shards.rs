@@ -24,6 +24,7 @@ mod place;
 mod run;
 mod verdict;
 
+pub(crate) use file::is_shard_file;
 pub(crate) use junit::write_junit;
 pub(crate) use merge::{Merged, merge};
 pub(crate) use place::{Chosen, Shard, choose};

@@ -3,7 +3,7 @@
 //! For tools that draw maps of a heap. Read at one moment, without stopping anybody: beside running threads
 //! the bytes may be from different moments. Deliberately absent: the contents of slots.
 
-use gc_sweep::SpanState;
+use gc_sweep::{PAGE_BYTES, SpanState};
 
 use crate::heap::Heap;
 
@@ -12,6 +12,8 @@ use crate::heap::Heap;
 pub struct SpanView {
     /// First page of the span, in pages of 8 KiB from the start of the heap; reports call it the span.
     pub first_page: u32,
+    /// Bytes from the start of the heap to its first slot.
+    pub offset: u64,
     /// Pages of the span.
     pub pages: u32,
     /// Bytes of each slot.
@@ -31,13 +33,12 @@ pub struct SpanView {
 }
 
 impl Heap {
-    /// The span that covers a place, which is so many bytes from the start of the heap; `None` where there is
-    /// none.
-    pub fn view_span(&self, offset: u64) -> Option<SpanView> {
+    /// The span that covers a page, by its number as reports tell it; `None` where there is none.
+    pub fn view_span(&self, page: u32) -> Option<SpanView> {
         let shared = self.shared();
         let space = &shared.space;
-        let address = space.base().checked_add(usize::try_from(offset).ok()?)?;
-        space.offset_of(address)?;
+        let address = space.base() + (page as usize).checked_mul(PAGE_BYTES)?;
+        let offset = space.offset_of(address)?;
         let span = space.span_of(address)?;
         let (base, slot_bytes) = (span.base(space.base()), span.slot_bytes());
         // A record that was overwritten may say anything.
@@ -45,9 +46,13 @@ impl Heap {
         let states = (0..slots).map_while(|slot| space.states().load(base + slot * slot_bytes));
         Some(SpanView {
             first_page: span.first_page(),
+            offset: space.offset_of(base).unwrap_or(offset),
             pages: span.pages(),
             slot_bytes,
-            type_name: shared.types.get(span.type_index()).map(|entry| entry.name()),
+            type_name: shared
+                .types
+                .get(span.type_index())
+                .map(|entry| entry.name()),
             state: match span.state() {
                 Some(SpanState::Free) => return None,
                 Some(SpanState::Swept) => "swept",
