@@ -22,9 +22,11 @@ use crate::scope::Scope;
 pub use crate::stack::StackError;
 
 mod shapes;
+mod spans;
 mod stacks;
 
 pub use shapes::{Shape, ShapeError};
+pub use spans::SpanView;
 pub use stacks::Stack;
 
 /// Bytes of a word of an untyped object.

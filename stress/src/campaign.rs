@@ -20,21 +20,26 @@
 //! | `wire`, `child` | what a child tells; the child |
 //! | `parent`, `report_text` | running a child; reading what it left |
 //! | `outcome`, `judge`, `breach` | what became of a case, and whether that was promised |
+//! | `record` | the line that a case leaves behind, and what it says when it is read again |
 //! | `tally`, `report`, `docs` | tables |
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 
 use gc_core::Check;
 
-use self::case::Case;
-use self::judge::Verdict;
+pub(crate) use self::case::{Case, Kind};
+pub(crate) use self::judge::Verdict;
 pub use self::options::Options;
-pub(crate) use self::tally::Tally;
+pub(crate) use self::outcome::Outcome;
+pub(crate) use self::record::{CaseLine, Reading, read_case};
+pub(crate) use self::tally::{Row, Tally};
 use crate::error::Error;
+use crate::hash::content_hash;
+use crate::lab::this_build;
 
 mod breach;
 mod case;
@@ -48,12 +53,16 @@ mod options;
 mod outcome;
 mod parent;
 mod program;
+mod record;
 pub(crate) mod report;
 mod report_text;
 mod shadow;
 mod stats;
 mod tally;
 mod wire;
+
+/// Cases that tell two builds apart: every fault is among them.
+const CASES_OF_BUILD: u64 = 200;
 
 /// Names of everything that can be injected.
 pub fn faults() -> Vec<&'static str> {
@@ -85,46 +94,98 @@ pub(crate) fn run(
     tell: &mut dyn FnMut(usize, &Case, &Verdict) -> Result<(), Error>,
 ) -> Result<Tally, Error> {
     let cases = options.selected();
-    let (next, mut tally) = (AtomicUsize::new(0), Tally::default());
+    let mut tally = Tally::default();
+    let mut waiting: Vec<Option<Verdict>> = vec![None; cases.len()];
+    let mut told = 0;
+    run_cases(
+        options,
+        &cases,
+        &AtomicBool::new(false),
+        &mut |at, verdict| {
+            waiting[at] = Some(verdict);
+            while let Some(verdict) = waiting.get_mut(told).and_then(Option::take) {
+                tally.add(&cases[told], &verdict);
+                told += 1;
+                tell(cases.len(), &cases[told - 1], &verdict)?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(tally)
+}
+
+/// Runs some cases, and calls `tell` with the place and the verdict of each as it ends. Once `stop` is set
+/// no further case is begun; those in flight are told. One whose child the same signal has ended is not.
+pub(crate) fn run_cases(
+    options: &Options,
+    cases: &[Case],
+    stop: &AtomicBool,
+    tell: &mut dyn FnMut(usize, Verdict) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..options.jobs {
-            let (cases, next, sender) = (&cases, &next, sender.clone());
+            let (next, sender) = (&next, sender.clone());
             scope.spawn(move || {
-                while let Some(at) = claim(next, cases.len()) {
-                    let verdict = run_case(options, &cases[at]);
-                    if sender.send((at, verdict)).is_err() {
+                while let Some(at) = claim(next, cases.len(), stop) {
+                    let verdict = run_case(options, &cases[at], stop).transpose();
+                    if verdict.is_some_and(|verdict| sender.send((at, verdict)).is_err()) {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        let mut waiting: Vec<Option<Verdict>> = vec![None; cases.len()];
-        let mut told = 0;
         for (at, verdict) in receiver {
-            waiting[at] = Some(verdict?);
-            while let Some(verdict) = waiting.get_mut(told).and_then(Option::take) {
-                tally.add(&cases[told], &verdict);
-                told += 1;
-                tell(cases.len(), &cases[told - 1], &verdict)?;
-            }
+            tell(at, verdict?)?;
         }
-        Ok(tally)
+        Ok(())
     })
 }
 
-fn claim(next: &AtomicUsize, cases: usize) -> Option<usize> {
+fn claim(next: &AtomicUsize, cases: usize, stop: &AtomicBool) -> Option<usize> {
+    if stop.load(Ordering::Relaxed) {
+        return None;
+    }
     let at = next.fetch_add(1, Ordering::Relaxed);
     (at < cases).then_some(at)
 }
 
-fn run_case(options: &Options, case: &Case) -> Result<Verdict, Error> {
-    let (root, blind) = (options.seed, options.blind);
-    let transcript = parent::run(&options.program, root, case.index, blind, options.deadline);
-    let transcript =
-        transcript.map_err(|error| Error::Child(format!("case {}: {error}", case.index)))?;
-    Ok(judge::judge(case, &transcript))
+/// Times that a case is run whose child somebody else ended.
+const TRIES: u32 = 3;
+
+/// Runs one case. A child that was told to end is no evidence: nothing in a case sends that signal, so the
+/// case is run again, or, when the campaign is ending as well, left for another time.
+fn run_case(options: &Options, case: &Case, stop: &AtomicBool) -> Result<Option<Verdict>, Error> {
+    for _ in 0..TRIES {
+        let transcript = parent::run(options, case.index);
+        let transcript =
+            transcript.map_err(|error| Error::Child(format!("case {}: {error}", case.index)))?;
+        if !transcript.was_told_to_end() {
+            return Ok(Some(judge::judge(case, &transcript)));
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+    }
+    Err(Error::Child(format!(
+        "case {}: somebody ended its child {TRIES} times",
+        case.index
+    )))
+}
+
+/// This build, as far as it can change what a campaign comes to: what changes the heap, and what changes the
+/// cases.
+pub(crate) fn build() -> &'static str {
+    static BUILD: OnceLock<String> = OnceLock::new();
+    BUILD.get_or_init(|| {
+        let cases: Vec<Case> = (0..CASES_OF_BUILD)
+            .map(|index| Case::of(1, index))
+            .collect();
+        let cases = content_hash(format!("{cases:?}").as_bytes()) as u32;
+        format!("{}, cases {cases:08x}", this_build())
+    })
 }
 
 /// Children that run at once when nobody says: as many as the machine has processors.

@@ -1,8 +1,8 @@
 //! The command line of `gc-stress`: arguments in, reports and an exit code out.
 //!
 //! Exit codes: 0 clean, 10 a violation was found and survived, 11 the expected violation is
-//! missing, 64 the command line is wrong, 65 a file is malformed, 70 something that must not happen. A policy that aborts
-//! ends the process by SIGABRT, with the report on standard error.
+//! missing, 64 the command line is wrong, 65 a file is malformed, 70 something that must not happen, 75 not done: run
+//! again, it goes on. A policy that aborts ends the process by SIGABRT, with the report on standard error.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -24,9 +24,15 @@ mod campaign;
 mod controls;
 mod inspect;
 mod lab;
+#[cfg(feature = "fault-inject")]
+mod merge;
+#[cfg(feature = "fault-inject")]
+mod report;
 mod run;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "fault-inject")]
+mod shard;
 mod zoo;
 
 /// Longest soak: a year.
@@ -81,6 +87,14 @@ enum Command {
     #[cfg(feature = "fault-inject")]
     #[command(after_help = campaign::EXIT_CODES)]
     Campaign(campaign::Arguments),
+    /// Put the files of shards together.
+    #[cfg(feature = "fault-inject")]
+    #[command(after_help = merge::EXIT_CODES)]
+    Merge(merge::Arguments),
+    /// Draw a campaign and recorded runs on one page.
+    #[cfg(feature = "fault-inject")]
+    #[command(after_help = report::EXIT_CODES)]
+    Report(report::Arguments),
     /// Run one case of a campaign: what its children do.
     #[cfg(feature = "fault-inject")]
     #[command(hide = true)]
@@ -182,6 +196,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Load(arguments) => serve::run_load(arguments),
         #[cfg(feature = "fault-inject")]
         Command::Campaign(arguments) => campaign::run(&arguments),
+        #[cfg(feature = "fault-inject")]
+        Command::Merge(arguments) => merge::run(&arguments),
+        #[cfg(feature = "fault-inject")]
+        Command::Report(arguments) => report::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::CampaignCase(arguments) => campaign::run_child(&arguments),
     }));

@@ -22,6 +22,8 @@ pub const EXIT_USAGE: u8 = 64;
 pub const EXIT_MALFORMED: u8 = 65;
 /// Something that must not happen.
 pub const EXIT_INTERNAL: u8 = 70;
+/// It is not done: run again, it goes on where it ended.
+pub const EXIT_INTERRUPTED: u8 = 75;
 
 /// A run that could not be carried out, or whose story could not be told.
 #[derive(Debug, Error)]
@@ -96,6 +98,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// Another process writes the file that this one was to write.
+    #[error("{file}: another process is writing this file")]
+    Busy {
+        /// The file.
+        file: String,
+    },
     /// The command line asks for what does not exist.
     #[error("{0}")]
     Request(String),
@@ -112,6 +120,7 @@ impl Error {
             // The command line names a place where no record can be.
             Error::Build(gc_core::Error::Record(_)) | Error::Request(_) => EXIT_USAGE,
             Error::Malformed { .. } => EXIT_MALFORMED,
+            Error::Busy { .. } => EXIT_INTERRUPTED,
             Error::Trace(_) | Error::Header(_) | Error::NoViolation => EXIT_MALFORMED,
             _ => EXIT_INTERNAL,
         }

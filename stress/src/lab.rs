@@ -13,6 +13,7 @@ mod shadow;
 mod shrink;
 mod simplify;
 mod story;
+mod watch;
 
 use std::path::Path;
 
@@ -22,6 +23,8 @@ pub(crate) use outcome::Outcome;
 pub(crate) use report::{Difference, write_events, write_first, write_human, write_json};
 pub(crate) use shrink::{Goal, Shrunk, shrink};
 pub(crate) use story::{Sites, write_ops, write_sentences, write_story, write_test};
+#[cfg(feature = "fault-inject")]
+pub(crate) use watch::Watcher;
 
 use crate::error::Error;
 use crate::makefunc::Recording;
@@ -34,6 +37,16 @@ pub(crate) const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
 /// Carries a program out on a new heap.
 pub(crate) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
     machine::run(program, setup)
+}
+
+/// As [`run`], with somebody who looks at the heap after each operation.
+#[cfg(feature = "fault-inject")]
+pub(crate) fn run_watched(
+    program: &Program,
+    setup: &Setup,
+    watcher: &mut dyn Watcher,
+) -> Result<Outcome, Error> {
+    machine::run_watched(program, setup, watcher)
 }
 
 /// The setup that the header of a trace asks for.

@@ -34,6 +34,8 @@
 //! | `campaign` | heaps broken on purpose by the thousand, and what is made of it; with `fault-inject` alone |
 //! | [`inspect`], [`snapshot`] | the story of a durable record; of a heap snapshot |
 //! | [`reach`] | which unsafe code of a program and its dependencies can be reached |
+//! | `shards` | a campaign cut into shards, and their files put together; with `fault-inject` alone |
+//! | `report` | a page with a campaign and recorded runs, drawn; with `fault-inject` alone |
 //! | [`progress`] | a bar, on a terminal |
 //! | [`cli`] | the command line |
 //!
@@ -101,6 +103,12 @@ pub mod load;
 
 #[cfg(feature = "fault-inject")]
 pub mod campaign;
+
+#[cfg(feature = "fault-inject")]
+mod shards;
+
+#[cfg(feature = "fault-inject")]
+mod report;
 
 pub mod inspect;
 

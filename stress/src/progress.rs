@@ -61,10 +61,14 @@ impl Bar {
         });
     }
 
-    /// A bar for a campaign.
+    /// A bar for a campaign: with rate, findings, and the time that is left.
     pub fn for_cases() -> Self {
         let bar = Bar::new(1);
-        bar.bar.set_message("cases");
+        let template =
+            "{msg:<36} {wide_bar} {human_pos} of {human_len} cases, {per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.bar.set_style(style);
+        }
         bar
     }
 
@@ -75,10 +79,48 @@ impl Bar {
         bar
     }
 
-    /// Shows how many cases of a campaign, or how many files, are done.
-    pub fn show_cases(&self, done: u64, cases: u64) {
+    /// Shows how many files are done.
+    pub(crate) fn show_files(&self, done: u64, files: u64) {
+        self.bar.set_length(files);
+        self.bar.set_position(done);
+    }
+
+    /// So many cases were done before: they say nothing about the rate.
+    pub fn begin_cases(&self, done: u64, cases: u64) {
         self.bar.set_length(cases);
         self.bar.set_position(done);
+        self.bar.reset_eta();
+    }
+
+    /// Shows how many cases of a campaign are done, and what came of them.
+    pub fn show_cases(&self, done: u64, cases: u64, found: u64, broken: u64) {
+        self.bar.set_length(cases);
+        self.bar.set_position(done);
+        let broken = match broken {
+            0 => String::new(),
+            broken => format!(", {broken} promises broken"),
+        };
+        self.bar.set_message(format!("{found} found{broken}"));
+    }
+
+    /// A bar for the traces of a report.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn for_traces() -> Self {
+        let bar = Bar::new(1);
+        bar.bar.set_message("carrying traces out");
+        bar
+    }
+
+    /// Shows how many traces are done.
+    #[cfg(feature = "fault-inject")]
+    pub(crate) fn show_traces(&self, done: u64, traces: u64) {
+        self.bar.set_length(traces);
+        self.bar.set_position(done);
+    }
+
+    /// Shows that no further case is begun.
+    pub fn show_ending(&self) {
+        self.bar.set_message("finishing the cases in flight");
     }
 
     /// A bar for shrinking: operations that are gone.

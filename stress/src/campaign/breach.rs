@@ -7,6 +7,21 @@ use super::case::{Case, Kind};
 use super::fault::Loss;
 use super::outcome::Outcome;
 
+/// Every way of breaking a promise.
+const BREACHES: [&str; 6] = [
+    "it hangs",
+    "it crashes",
+    "a report is wrong",
+    "the report is broken",
+    "live data is lost",
+    "it is not found",
+];
+
+/// The breach of these words, if there is one.
+pub(crate) fn from_text(text: &str) -> Option<&'static str> {
+    BREACHES.into_iter().find(|known| *known == text)
+}
+
 /// What a case came to, as far as promises speak of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {

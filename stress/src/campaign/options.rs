@@ -28,6 +28,9 @@ pub struct Options {
     pub deadline: Duration,
     /// The program whose children run the cases: this very binary.
     pub program: PathBuf,
+    /// Children do not belong to this process's group, so that what is sent to the group, as a terminal does,
+    /// lets the cases in flight end by themselves.
+    pub is_apart: bool,
 }
 
 impl Options {
@@ -70,6 +73,7 @@ mod tests {
             blind: None,
             deadline: Duration::from_secs(1),
             program: PathBuf::new(),
+            is_apart: false,
         }
     }
 

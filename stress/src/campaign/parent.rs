@@ -7,16 +7,15 @@
 //! still makes a child hang that goes on with its work. Invariant: no child outlives the call.
 
 use std::io::{self, Read};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use gc_core::Check;
 use gc_core::fault::BLIND_VARIABLE;
 
+use super::options::Options;
 use super::wire::{self, Line};
 
 /// Bytes of output after which a child is ended.
@@ -51,21 +50,28 @@ pub(crate) struct Transcript {
     pub(crate) exit: Exit,
 }
 
-/// Runs the child of a case. `program` is this very binary.
-pub(crate) fn run(
-    program: &Path,
-    root: u64,
-    index: u64,
-    blind: Option<Check>,
-    deadline: Duration,
-) -> io::Result<Transcript> {
-    let mut command = Command::new(program);
+/// The signals by which a terminal, a cluster or a person tells processes to end.
+const SIGNALS_TO_END: [i32; 2] = [2, 15];
+
+impl Transcript {
+    /// Whether somebody told the child to end, which nothing in a case does.
+    pub(crate) fn was_told_to_end(&self) -> bool {
+        matches!(self.exit, Exit::Signal(signal) if SIGNALS_TO_END.contains(&signal))
+    }
+}
+
+/// Runs the child of a case.
+pub(crate) fn run(options: &Options, index: u64) -> io::Result<Transcript> {
+    let mut command = Command::new(&options.program);
     command.arg("campaign-case").arg(index.to_string());
-    command.arg("--seed").arg(root.to_string());
-    if let Some(check) = blind {
+    command.arg("--seed").arg(options.seed.to_string());
+    if let Some(check) = options.blind {
         command.arg("--blind").arg(check.id());
     }
-    observe(command, deadline)
+    if options.is_apart {
+        command.process_group(0);
+    }
+    observe(command, options.deadline)
 }
 
 /// Runs a command and reads what it says until it ends or hangs.

@@ -8,33 +8,9 @@ use super::case::Case;
 use super::judge::Verdict;
 use super::options::Options;
 use super::outcome::Outcome;
+use super::record::CaseLine;
 use super::tally::{Row, Tally};
 use crate::json::write_line;
-
-/// One case.
-#[derive(Serialize)]
-struct CaseLine<'a> {
-    event: &'static str,
-    case: u64,
-    seed: u64,
-    fault: String,
-    level: &'static str,
-    policy: &'static str,
-    driver: &'static str,
-    ops: u64,
-    strike_at: u64,
-    outcome: &'static str,
-    activated: bool,
-    check: Option<&'a str>,
-    at_op: Option<u64>,
-    ops_to_find: Option<u64>,
-    cycles_to_find: Option<u32>,
-    place_right: Option<bool>,
-    live_lost: u64,
-    quarantined_bytes: u64,
-    why: &'a str,
-    breach: Option<&'static str>,
-}
 
 /// The last line.
 #[derive(Serialize)]
@@ -57,29 +33,7 @@ struct EndLine {
 }
 
 pub(crate) fn write_case(out: &mut dyn Write, case: &Case, verdict: &Verdict) -> io::Result<()> {
-    let line = CaseLine {
-        event: "case",
-        case: case.index,
-        seed: case.seed,
-        fault: case.to_string(),
-        level: case.level.id(),
-        policy: case.rules.id(),
-        driver: case.driver_id(),
-        ops: case.ops,
-        strike_at: case.strike_at,
-        outcome: verdict.outcome.id(),
-        activated: verdict.is_activated,
-        check: verdict.found.as_ref().map(|told| told.check.as_str()),
-        at_op: verdict.found.as_ref().map(|told| told.at_op),
-        ops_to_find: verdict.ops_to_find,
-        cycles_to_find: verdict.cycles_to_find,
-        place_right: verdict.is_place_right,
-        live_lost: verdict.lost,
-        quarantined_bytes: verdict.quarantined_bytes,
-        why: &verdict.why,
-        breach: verdict.breach,
-    };
-    write_line(out, &line)
+    write_line(out, &CaseLine::of(case, verdict))
 }
 
 pub(crate) fn write_end(out: &mut dyn Write, options: &Options, tally: &Tally) -> io::Result<()> {

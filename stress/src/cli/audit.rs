@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Error> {
         Bar::for_files()
     };
     let audited = reach::audit(&extent, &rules, &mut |read, known| {
-        bar.show_cases(read as u64, known as u64);
+        bar.show_files(read as u64, known as u64);
     });
     bar.finish();
     let audit = audited?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use gc_core::{Check, CheckLevel};
 
-use super::{EXIT_USAGE, tolerate};
+use super::{EXIT_USAGE, shard, tolerate};
 use crate::campaign::{self, Options, Tally, docs, report};
 use crate::error::Error;
 use crate::progress::Bar;
@@ -22,7 +22,9 @@ const EXIT_UNMISSED: u8 = 11;
 /// Exit codes, for the help text.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 every promise was kept, 10 a promise was broken \
 (with --blind: as it must be), 11 with --blind: no promise was broken without that check, 64 usage, 70 \
-internal error.";
+internal error. Of a shard: 0 its file is complete, whatever was found (`gc-stress merge` says that), 64 usage, \
+65 its file is malformed, of another run or by another build, 70 internal error, 75 interrupted, or another \
+process is writing the file: run it again, it goes on.";
 
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -47,8 +49,10 @@ pub(super) struct Arguments {
     /// Seconds that a child may be silent.
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     deadline: u64,
-    /// Write to this file instead of standard output.
-    #[arg(long, value_name = "FILE")]
+    #[command(flatten)]
+    shard: shard::ShardArguments,
+    /// Write to this file instead of standard output; of a shard, the folder that its file goes into.
+    #[arg(long, value_name = "FILE or DIR")]
     out: Option<PathBuf>,
     /// Write JSON lines, and nothing else.
     #[arg(long)]
@@ -65,6 +69,12 @@ pub(super) struct Arguments {
     /// List the checks, and run nothing.
     #[arg(long)]
     list_checks: bool,
+}
+
+impl Arguments {
+    fn writes_or_checks_docs(&self) -> bool {
+        self.write_docs.is_some() || self.check_docs.is_some()
+    }
 }
 
 /// What a child is told.
@@ -94,18 +104,8 @@ fn check(text: &str) -> Result<Check, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Error> {
-    let mut out: Box<dyn Write> = match &arguments.out {
-        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
-        None => Box::new(io::stdout().lock()),
-    };
     if arguments.list || arguments.list_checks {
-        tolerate(if arguments.list {
-            docs::write_list(&mut out)
-        } else {
-            docs::write_checks(&mut out)
-        })?;
-        tolerate(out.flush())?;
-        return Ok(0);
+        return list(arguments);
     }
     let options = Options {
         seed: arguments.seed,
@@ -118,16 +118,68 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, Error> {
         blind: arguments.blind,
         deadline: Duration::from_secs(arguments.deadline),
         program: std::env::current_exe()?,
+        is_apart: false,
     };
     if let Some(name) = campaign::unknown_fault(&options) {
         let names = campaign::faults().join(", ");
         eprintln!("error: `{name}` is no fault: choose among {names}");
         return Ok(EXIT_USAGE);
     }
-    let tally = run_cases(arguments, &options, &mut out)?;
+    match arguments.shard.chosen()? {
+        Some(_) if arguments.json || arguments.writes_or_checks_docs() => {
+            Err(Error::Request(
+                "a shard writes its file and nothing else: --json, --write-docs and --check-docs are for a \
+                 campaign that is not cut (--shard none)"
+                    .to_string(),
+            ))
+        }
+        Some(chosen) => {
+            let options = Options {
+                is_apart: true,
+                ..options
+            };
+            shard::run(&arguments.shard, &options, &chosen, arguments.out.as_ref())
+        }
+        None if arguments.shard.speaks_of_files() => Err(Error::Request(
+            "--resume and --fresh are about the file of a shard: say which with --shard I/N, as 0/1"
+                .to_string(),
+        )),
+        None => run_whole(arguments, &options),
+    }
+}
+
+/// Where reports go.
+fn output(arguments: &Arguments) -> Result<Box<dyn Write>, Error> {
+    Ok(match &arguments.out {
+        Some(path) if path.is_dir() => {
+            return Err(Error::Request(format!(
+                "{} is a folder, where files of shards go: say --shard I/N, as 0/1",
+                path.display()
+            )));
+        }
+        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
+        None => Box::new(io::stdout().lock()),
+    })
+}
+
+fn list(arguments: &Arguments) -> Result<u8, Error> {
+    let mut out = output(arguments)?;
+    tolerate(if arguments.list {
+        docs::write_list(&mut out)
+    } else {
+        docs::write_checks(&mut out)
+    })?;
+    tolerate(out.flush())?;
+    Ok(0)
+}
+
+/// Runs a campaign that is not cut.
+fn run_whole(arguments: &Arguments, options: &Options) -> Result<u8, Error> {
+    let mut out = output(arguments)?;
+    let tally = run_cases(arguments, options, &mut out)?;
     tolerate(out.flush())?;
     if let Some(path) = &arguments.write_docs {
-        fs::write(path, docs::page(&options, &tally))?;
+        fs::write(path, docs::page(options, &tally))?;
     }
     if let Some(path) = &arguments.check_docs {
         let differences = docs::differences(&fs::read_to_string(path)?);
@@ -156,10 +208,12 @@ fn run_cases(
     } else {
         Bar::for_cases()
     };
-    let mut done = 0;
+    let (mut done, mut found, mut broken) = (0, 0, 0);
     let tally = campaign::run(options, &mut |cases, case, verdict| {
         done += 1;
-        bar.show_cases(done, cases as u64);
+        found += u64::from(verdict.is_found);
+        broken += u64::from(verdict.breach.is_some());
+        bar.show_cases(done, cases as u64, found, broken);
         if arguments.json {
             tolerate(report::write_case(out, case, verdict))?;
         }

@@ -21,6 +21,7 @@ use gc_core::{Check, Checks, Driver, Heap, Mutator, Policy, Root, Trace};
 use super::frames::Frames;
 use super::outcome::{Lost, Met, Outcome};
 use super::shadow::Shadow;
+use super::watch::Watcher;
 use crate::error::Error;
 use crate::ops::{Kind, ObjectId, Op, Program};
 
@@ -50,6 +51,18 @@ pub(crate) struct Setup {
     pub(crate) checks: Checks,
     /// Address space of the heap.
     pub(crate) reserve_bytes: usize,
+}
+
+impl Setup {
+    fn heap(&self) -> Result<Heap, Error> {
+        let builder = Heap::builder()
+            .name("lab")
+            .driver(Driver::Manual)
+            .policy(self.policy.clone())
+            .checks(self.checks)
+            .reserve_bytes(self.reserve_bytes);
+        Ok(builder.build()?)
+    }
 }
 
 /// A mutator and its stacks. The mutator is out of its place while it is inside.
@@ -99,18 +112,27 @@ pub(super) struct Machine<'p> {
     cycle: u32,
     /// The operation of the workload that was marked last.
     mark: u64,
+    /// Who looks on, if anybody does.
+    watcher: Option<&'p mut dyn Watcher>,
 }
 
 /// Carries a program out on a new heap.
 pub(super) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
-    let heap = Heap::builder()
-        .name("lab")
-        .driver(Driver::Manual)
-        .policy(setup.policy.clone())
-        .checks(setup.checks)
-        .reserve_bytes(setup.reserve_bytes)
-        .build()?;
+    let heap = setup.heap()?;
     Machine::new(heap, program).run()
+}
+
+/// As [`run`], with somebody who looks on.
+#[cfg(feature = "fault-inject")]
+pub(super) fn run_watched(
+    program: &Program,
+    setup: &Setup,
+    watcher: &mut dyn Watcher,
+) -> Result<Outcome, Error> {
+    let heap = setup.heap()?;
+    let mut machine = Machine::new(heap, program);
+    machine.watcher = Some(watcher);
+    machine.run()
 }
 
 impl<'p> Machine<'p> {
@@ -144,6 +166,7 @@ impl<'p> Machine<'p> {
             cycle_at: Vec::new(),
             cycle: 0,
             mark: 0,
+            watcher: None,
         }
     }
 
@@ -228,6 +251,9 @@ impl<'p> Machine<'p> {
         self.account();
         self.cycle_at.push(self.cycle);
         self.cycle = self.heap.cycle();
+        if let Some(watcher) = &mut self.watcher {
+            watcher.after(self.at, &self.heap);
+        }
         self.at += 1;
     }
 
