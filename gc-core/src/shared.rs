@@ -215,6 +215,8 @@ impl Shared {
                 }),
                 stale_cycles,
             });
+            // From here on the slot looks like an object, which a second pointer has scanned.
+            self.space.exhume(address);
             let byte = self.state(address);
             self.space.states().mark(address, byte, self.world.colour());
             return;

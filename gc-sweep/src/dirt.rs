@@ -38,6 +38,13 @@ impl Ground {
         os::poison(address, slot_bytes);
     }
 
+    /// Takes back what [`Ground::bury`] tells AddressSanitizer.
+    pub(crate) fn exhume(&self, address: usize) {
+        if let Some(span) = self.spans.span_of(address) {
+            os::unpoison(address, span.slot_bytes());
+        }
+    }
+
     /// Free slots are looked at.
     pub(crate) fn looks_for_dirt(&self) -> bool {
         #[cfg(feature = "fault-inject")]

@@ -1,8 +1,8 @@
 //! The outer face of the crate: the memory of one heap.
 //!
 //! The heap above owns a `Space` and calls it from mutators (lookups, runs), from the marker (lookups, state bytes) and
-//! from the driver of the cycle (flip, sweep, walks). A space is shared by reference and is safe to use from several
-//! threads; a method that expects the caller to have stopped everyone else says so.
+//! from the driver of the cycle (flip, sweep, walks). It is safe to use from several threads; a method that expects the
+//! caller to have stopped everyone else says so.
 //!
 //! A cycle, seen from here:
 //!
@@ -229,10 +229,8 @@ impl Space {
     pub fn flip(&self, cycle: u32, current: Colour) {
         let due = self.ground.classes.due();
         let detail = || {
-            let violation = self
-                .ground
-                .violation(Check::SpanState)
-                .with_reason("spans left unswept at a flip");
+            let violation = self.ground.violation(Check::SpanState);
+            let violation = violation.with_reason("spans left unswept at a flip");
             violation.with_number("spans", due as u64)
         };
         // A span that was not swept only keeps its dead for another cycle: nothing needs to be contained.
@@ -269,14 +267,12 @@ impl Space {
         self.ground.classes.due() == 0
     }
 
-    /// Spans are due, and no list leads to one: others are sweeping them, or they are lost. For a driver that found nothing to
-    /// sweep.
+    /// Spans are due, and no list leads to one: others are sweeping them, or they are lost.
     pub fn is_sweep_stuck(&self) -> bool {
         self.ground.is_sweep_stuck()
     }
 
-    /// Puts spans back that no list leads to. True when there were any, or others were due than were counted. For a driver
-    /// that has stopped everyone else.
+    /// Puts spans back that no list leads to, for a driver that has stopped everyone else. True when some were.
     pub fn mend_lists(&self) -> bool {
         self.ground.mend_lists()
     }
@@ -286,6 +282,11 @@ impl Space {
     /// What stands at an address.
     pub fn find(&self, address: usize) -> Found {
         self.ground.find(address)
+    }
+
+    /// Lets a dead object be read again: a mark lets it pass for a live one. Nothing but AddressSanitizer asks for it.
+    pub fn exhume(&self, address: usize) {
+        self.ground.exhume(address);
     }
 
     /// Withdraws the span of an address for good: its objects stay readable and are never freed. Reports nothing; the
@@ -352,7 +353,7 @@ impl Space {
         self.ground.books.bytes_freed_total()
     }
 
-    /// The running totals as they stand, damaged or not.
+    /// The running totals as they stand.
     pub fn books(&self) -> BookTotals {
         self.ground.books.totals()
     }
