@@ -1,8 +1,7 @@
 //! The outer face of the crate: the memory of one heap.
 //!
-//! The heap above owns a `Space` and calls it from mutators (lookups, runs), from the marker (lookups, state bytes) and
-//! from the driver of the cycle (flip, sweep, walks). It is safe to use from several threads; a method that expects the
-//! caller to have stopped everyone else says so.
+//! Owned by the heap above and called, on several threads, from mutators and markers (lookups, runs, state bytes) and from
+//! the driver of the cycle (flip, sweep, walks); a method that expects everyone else to be stopped says so.
 //!
 //! A cycle, seen from here:
 //!
