@@ -18,6 +18,7 @@ use crate::ephemeron::EphemeronCell;
 use crate::events::Events;
 use crate::gate::Gate;
 use crate::object::sealed::Described;
+use crate::pacer::Payer;
 use crate::progress::Progress;
 use crate::roots::RootTable;
 use crate::shared::Shared;
@@ -248,7 +249,7 @@ impl Builder {
     /// Everything a heap is made of, with its driver at work.
     pub(crate) fn start(self) -> Result<Drive, Error> {
         self.check()?;
-        let goal_limit_bytes = self.goal_limit_bytes();
+        let progress = self.progress();
         let stores = Stores::sampled(self.stores_one_in());
         let timeline = timeline(self.name, self.trace)?;
         let mut hooks = hooks(self.policy, self.record, self.name)?;
@@ -277,7 +278,7 @@ impl Builder {
             has_missed: AtomicBool::new(false),
             marking: Gate::closed(),
             sweeping: Gate::closed(),
-            progress: Progress::new(u64::from(self.growth_percent), goal_limit_bytes),
+            progress,
             events: Events::new(self.has_cycle_lines || lines_are_wanted()?),
             timeline,
             signal: Signal::default(),
@@ -308,6 +309,15 @@ impl Builder {
         let soft = self.soft_limit_bytes.unwrap_or(usize::MAX);
         let hard = self.space.limit_bytes.unwrap_or(usize::MAX);
         soft.min(hard - hard / 8) as u64
+    }
+
+    fn progress(&self) -> Progress {
+        let payer = match self.driver {
+            Driver::Incremental => Payer::Mutators,
+            Driver::Background(_) | Driver::Manual => Payer::Others,
+        };
+        let growth_percent = u64::from(self.growth_percent);
+        Progress::new(payer, growth_percent, self.goal_limit_bytes())
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -6,9 +6,14 @@
 //! mutator up, for ever.
 //!
 //! The heap aims at `goal = max(live · (1 + growth), floor)` bytes. A cycle starts when the heap
-//! has used up half of the room between what survived the last cycle and the goal, so that marking
+//! has used up a part of the room between what survived the last cycle and the goal, so that marking
 //! ends before the goal when each allocated byte pays its share: the objects that are expected to
 //! be marked, over the bytes that are left to the goal.
+//!
+//! Collector threads need half of the room. Where mutators do all the work ([`Payer::Mutators`]) none is lost by starting
+//! late: what is allocated while a cycle marks is freed by the next one only, so the shorter the marking the less of it.
+//! For the same reason *live* is then what was marked. It leaves out what was allocated meanwhile; with that in it a
+//! steady heap would stand at its goal and a third.
 //!
 //! Called by mutators in allocation slow paths and at the edges of `enter`, and at the end of a cycle.
 
@@ -21,8 +26,9 @@ pub(crate) const FLOOR_BYTES: u64 = 4 << 20;
 const GROWTH_MIN_BYTES: u64 = 1 << 20;
 /// Work units a slow path pays at least once a cycle runs, so that short cycles end soon.
 const UNITS_MIN: usize = 64;
-/// Work units one slow path pays at most: about a tenth of a millisecond of marking.
-const UNITS_MAX: usize = 4096;
+/// Work units one slow path pays at most: about a quarter of a millisecond of marking. A span of 64 KiB holds 4096 objects
+/// of the smallest size at the most, so that even they are paid for in a quarter of what lives.
+const UNITS_MAX: usize = 16 * 1024;
 
 /// How far live bytes may be out of bounds before that is more than what mutators are booking at
 /// the moment.
@@ -73,9 +79,19 @@ impl Totals {
     }
 }
 
+/// Who does the collector's work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Payer {
+    /// Mutators, as they allocate.
+    Mutators,
+    /// Threads of the heap's own, or whoever steps it.
+    Others,
+}
+
 /// How far the heap may grow over what survived the last cycle.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Pacer {
+    payer: Payer,
     growth_percent: u64,
     /// Bytes of live objects that the goal stays below, if it can.
     limit_bytes: u64,
@@ -86,8 +102,9 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    pub(crate) fn new(growth_percent: u64, limit_bytes: u64) -> Self {
+    pub(crate) fn new(payer: Payer, growth_percent: u64, limit_bytes: u64) -> Self {
         Pacer {
+            payer,
             growth_percent,
             limit_bytes,
             bytes_live: 0,
@@ -122,11 +139,16 @@ impl Pacer {
             && self.trigger_bytes() <= self.goal_bytes()
     }
 
+    /// Bytes by which the heap may grow, were there no floor and no limit.
+    fn growth_bytes(&self) -> u64 {
+        let growth = u128::from(self.bytes_live) * u128::from(self.growth_percent) / 100;
+        u64::try_from(growth).unwrap_or(u64::MAX)
+    }
+
     /// The size in bytes that the heap should not exceed.
     pub(crate) fn goal_bytes(&self) -> u64 {
-        let growth = u128::from(self.bytes_live) * u128::from(self.growth_percent) / 100;
-        let growth = u64::try_from(growth).unwrap_or(u64::MAX);
-        let goal_bytes = self.bytes_live.saturating_add(growth.max(FLOOR_BYTES));
+        let growth = self.growth_bytes().max(FLOOR_BYTES);
+        let goal_bytes = self.bytes_live.saturating_add(growth);
         // What lives already stays; a little room for the next cycle is needed in any case.
         let least_bytes = self.bytes_live.saturating_add(GROWTH_MIN_BYTES / 4);
         goal_bytes.min(self.limit_bytes.max(least_bytes))
@@ -134,7 +156,22 @@ impl Pacer {
 
     /// The size in bytes at which a cycle starts.
     pub(crate) fn trigger_bytes(&self) -> u64 {
-        self.bytes_live + (self.goal_bytes() - self.bytes_live) / 2
+        let room = self.goal_bytes() - self.bytes_live;
+        let part = match self.payer {
+            // A heap that the floor alone lets grow begins early: it stays small enough for the caches.
+            Payer::Mutators => room.min(self.growth_bytes().max(FLOOR_BYTES / 2)) / 8 * 7,
+            Payer::Others => room / 2,
+        };
+        self.bytes_live + part
+    }
+
+    /// What counts as live after a cycle that marked so many bytes and left so many.
+    pub(crate) fn survived(payer: Payer, bytes_marked: u64, bytes_left: u64) -> u64 {
+        match payer {
+            // Several markers may count one object.
+            Payer::Mutators => bytes_marked.min(bytes_left),
+            Payer::Others => bytes_left,
+        }
     }
 
     /// Work units to pay for an allocation of `bytes_allocated` while a cycle runs and the heap
@@ -154,7 +191,7 @@ mod tests {
 
     #[test]
     fn goal_and_trigger_follow_what_survived() {
-        let mut pacer = Pacer::new(100, u64::MAX);
+        let mut pacer = Pacer::new(Payer::Others, 100, u64::MAX);
         assert_eq!(
             (pacer.goal_bytes(), pacer.trigger_bytes()),
             (4 << 20, 2 << 20)
@@ -164,17 +201,17 @@ mod tests {
             (pacer.goal_bytes(), pacer.trigger_bytes()),
             (200 << 20, 150 << 20)
         );
-        let mut careful = Pacer::new(20, u64::MAX);
+        let mut careful = Pacer::new(Payer::Others, 20, u64::MAX);
         careful.finish_cycle(100 << 20, 1_000_000);
         assert_eq!(careful.goal_bytes(), 120 << 20);
-        let mut huge = Pacer::new(1000, u64::MAX);
+        let mut huge = Pacer::new(Payer::Others, 1000, u64::MAX);
         huge.finish_cycle(u64::MAX / 2, 1);
         assert_eq!(huge.goal_bytes(), u64::MAX);
     }
 
     #[test]
     fn the_goal_stays_below_the_limit_as_long_as_what_lives_does() {
-        let mut pacer = Pacer::new(100, 120 << 20);
+        let mut pacer = Pacer::new(Payer::Others, 100, 120 << 20);
         pacer.finish_cycle(100 << 20, 1_000_000);
         assert_eq!(
             (pacer.goal_bytes(), pacer.trigger_bytes()),
@@ -234,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_pacer_is_sound_when_what_survived_can_stand_in_the_spans() {
-        let mut pacer = Pacer::new(100, u64::MAX);
+        let mut pacer = Pacer::new(Payer::Others, 100, u64::MAX);
         pacer.finish_cycle(100 << 20, 1_000_000);
         assert!(pacer.is_sound(100 << 20));
         assert!(!pacer.is_sound(99 << 20));
@@ -247,7 +284,7 @@ mod tests {
 
     #[test]
     fn assists_pay_more_the_closer_the_goal_is() {
-        let mut pacer = Pacer::new(100, u64::MAX);
+        let mut pacer = Pacer::new(Payer::Others, 100, u64::MAX);
         pacer.finish_cycle(100 << 20, 1_000_000);
         let far = pacer.assist_units(64 << 10, 150 << 20);
         let near = pacer.assist_units(64 << 10, 190 << 20);
@@ -257,8 +294,31 @@ mod tests {
     }
 
     #[test]
+    fn mutators_that_pay_begin_late_unless_the_heap_is_small() {
+        let mut pacer = Pacer::new(Payer::Mutators, 100, u64::MAX);
+        assert_eq!(
+            (pacer.goal_bytes(), pacer.trigger_bytes()),
+            (4 << 20, 7 << 18)
+        );
+        pacer.finish_cycle(80 << 20, 1_000_000);
+        assert_eq!(
+            (pacer.goal_bytes(), pacer.trigger_bytes()),
+            (160 << 20, 150 << 20)
+        );
+        assert_eq!(Pacer::survived(Payer::Mutators, 80, 120), 80);
+        assert_eq!(Pacer::survived(Payer::Mutators, 130, 120), 120);
+        assert_eq!(Pacer::survived(Payer::Others, 80, 120), 120);
+    }
+
+    #[test]
     fn the_cycle_ends_before_the_goal_when_assists_are_paid() {
-        let mut pacer = Pacer::new(100, u64::MAX);
+        for payer in [Payer::Mutators, Payer::Others] {
+            ends_before_the_goal(payer);
+        }
+    }
+
+    fn ends_before_the_goal(payer: Payer) {
+        let mut pacer = Pacer::new(payer, 100, u64::MAX);
         pacer.finish_cycle(100 << 20, 1_000_000);
         let (mut used, mut paid) = (pacer.trigger_bytes(), 0u64);
         while used < pacer.goal_bytes() {

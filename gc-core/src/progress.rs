@@ -11,7 +11,7 @@ use std::time::Duration;
 use gc_hooks::Phase;
 use gc_hooks::sync::Mutex;
 
-use crate::pacer::Pacer;
+use crate::pacer::{Pacer, Payer};
 use crate::pauses::{PauseHistogram, Pauses};
 
 /// What a finished cycle did.
@@ -51,6 +51,7 @@ pub(crate) struct Progress {
     bytes_marked: AtomicU64,
     /// The pacer as of the last cycle's end, field by field: a reader that mixes two cycles' fields
     /// starts a cycle a little early or late.
+    payer: Payer,
     growth_percent: u64,
     limit_bytes: u64,
     bytes_live: AtomicU64,
@@ -65,7 +66,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(growth_percent: u64, limit_bytes: u64) -> Self {
+    pub(crate) fn new(payer: Payer, growth_percent: u64, limit_bytes: u64) -> Self {
         Progress {
             is_requested: AtomicBool::new(false),
             has_stopped_reclaiming: AtomicBool::new(false),
@@ -74,6 +75,7 @@ impl Progress {
             objects_marked_total: AtomicU64::new(0),
             objects_marked: AtomicU64::new(0),
             bytes_marked: AtomicU64::new(0),
+            payer,
             growth_percent,
             limit_bytes,
             bytes_live: AtomicU64::new(0),
@@ -114,7 +116,7 @@ impl Progress {
 
     /// The goals that follow from the last cycle.
     pub(crate) fn pacer(&self) -> Pacer {
-        let mut pacer = Pacer::new(self.growth_percent, self.limit_bytes);
+        let mut pacer = Pacer::new(self.payer, self.growth_percent, self.limit_bytes);
         pacer.finish_cycle(
             self.bytes_live.load(Ordering::Relaxed),
             self.objects_expected.load(Ordering::Relaxed),
@@ -179,7 +181,8 @@ impl Progress {
 
     /// Takes over what a cycle did.
     pub(crate) fn finish(&self, report: CycleReport) {
-        self.set_survived(report.bytes_live, report.objects_marked);
+        let survived = Pacer::survived(self.payer, report.bytes_marked, report.bytes_live);
+        self.set_survived(survived, report.objects_marked);
         self.is_pressed.store(false, Ordering::Relaxed);
         self.cycles_finished.fetch_add(1, Ordering::Relaxed);
         self.objects_marked_total

@@ -31,6 +31,9 @@ use crate::shared::Shared;
 use crate::trace::Trace;
 use crate::types::{Wanted, object_bytes};
 
+/// Where a store stands in the source.
+type CallSite = &'static Location<'static>;
+
 /// The right to touch the heap: handed to the closure of [`Mutator::enter`](crate::Mutator::enter).
 ///
 /// `Copy`; pass it along. Pointers made with it carry its brand and cannot leave the closure.
@@ -110,23 +113,13 @@ impl<'gc> Scope<'gc> {
 
     /// Stores `new` into a pointer word that is initialised, with the barrier of this mutator when it is on.
     #[inline]
-    pub(crate) fn set_word(
-        self,
-        word: &AtomicUsize,
-        new: usize,
-        call_site: &'static Location<'static>,
-    ) {
+    pub(crate) fn set_word(self, word: &AtomicUsize, new: usize, call_site: CallSite) {
         barrier::set(self.local(), word, new, || self.store(call_site));
     }
 
     /// As [`Scope::set_word`]. Answers the old word.
     #[inline]
-    pub(crate) fn replace_word(
-        self,
-        word: &AtomicUsize,
-        new: usize,
-        call_site: &'static Location<'static>,
-    ) -> usize {
+    pub(crate) fn replace_word(self, word: &AtomicUsize, new: usize, call_site: CallSite) -> usize {
         barrier::replace(self.local(), word, new, || self.store(call_site))
     }
 

@@ -213,6 +213,7 @@ impl Mapped {
     /// Maps this many bytes of zeros.
     pub fn zeroed(bytes: usize) -> Result<Mapped, OsError> {
         let mapping = map_zeroed(OsCall::MapTable, bytes)?;
+        advise_huge_behind(&mapping);
         Ok(Mapped { mapping })
     }
 
@@ -237,6 +238,21 @@ impl fmt::Debug for Mapped {
             .field("bytes", &self.bytes())
             .finish_non_exhaustive()
     }
+}
+
+/// Advises huge pages for a table behind its first two megabytes, which are all that a small heap writes: those of the
+/// state table speak of 32 MiB. A marker goes through the tables of a large heap at random.
+fn advise_huge_behind(mapping: &MmapRaw) {
+    let first = mapping.as_mut_ptr().addr();
+    let start = (first + CHUNK_BYTES).next_multiple_of(CHUNK_BYTES);
+    let end = (first + mapping.len()) / CHUNK_BYTES * CHUNK_BYTES;
+    if start >= end {
+        return;
+    }
+    let behind = mapping.as_mut_ptr().wrapping_add(start - first);
+    // SAFETY: the range lies inside the mapping, to which nothing refers yet; the advice changes no content.
+    let _either_way =
+        unsafe { rustix::mm::madvise(behind.cast(), end - start, Advice::LinuxHugepage) };
 }
 
 fn map_zeroed(call: OsCall, bytes: usize) -> Result<MmapRaw, OsError> {
