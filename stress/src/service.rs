@@ -17,8 +17,6 @@ use crate::audit::Audit;
 use crate::config::{self, Keeper, POINTER_WORDS};
 use crate::error::Error;
 use crate::ops::Op;
-#[cfg(feature = "serve")]
-use crate::options::CopyBack;
 use crate::options::{Configuration, Options};
 use crate::pace::Pace;
 use crate::params::Params;
@@ -100,12 +98,6 @@ impl Service {
         self.under_way
     }
 
-    /// Turns the bug on or off.
-    #[cfg(feature = "serve")]
-    pub(crate) fn set_copy_back(&mut self, copy_back: CopyBack) {
-        self.runtime.set_copy_back(copy_back);
-    }
-
     /// Serves one operation, the collector advancing before and meanwhile.
     pub(crate) fn serve(&mut self) -> Result<(), Error> {
         self.ops += 1;
@@ -158,6 +150,12 @@ impl Service {
         };
         self.runtime
             .enter(connection, |running| request.handle(running))
+    }
+
+    /// Turns the bug on or off.
+    #[cfg(feature = "serve")]
+    pub(crate) fn set_copy_back(&mut self, copy_back: crate::options::CopyBack) {
+        self.runtime.set_copy_back(copy_back);
     }
 
     /// Compares every live object that the oracle knows with what it must be.
