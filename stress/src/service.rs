@@ -98,12 +98,6 @@ impl Service {
         self.under_way
     }
 
-    /// Turns the bug on or off.
-    #[cfg(feature = "serve")]
-    pub(crate) fn set_copy_back(&mut self, copy_back: CopyBack) {
-        self.runtime.set_copy_back(copy_back);
-    }
-
     /// Serves one operation, the collector advancing before and meanwhile.
     pub(crate) fn serve(&mut self) -> Result<(), Error> {
         self.ops += 1;
@@ -154,6 +148,12 @@ impl Service {
         };
         self.runtime
             .enter(connection, |running| request.handle(running))
+    }
+
+    /// Turns the bug on or off.
+    #[cfg(feature = "serve")]
+    pub(crate) fn set_copy_back(&mut self, copy_back: crate::options::CopyBack) {
+        self.runtime.set_copy_back(copy_back);
     }
 
     /// Compares every live object that the oracle knows with what it must be.

@@ -2,7 +2,9 @@
 
 use gc_core::fault::sweep::RecordField;
 use gc_core::raw::RawGc;
-use gc_core::{Check, CheckLevel, CollectError, Edge, Heap, Mutator, QuarantineReleased};
+use gc_core::{
+    Check, CheckLevel, CollectError, Edge, Heap, Mutator, QuarantineReleased, SpanReport,
+};
 
 use crate::support::{Node, Witness, heap_at, node, only, stale};
 
@@ -171,4 +173,36 @@ fn a_release_in_any_phase_loses_nothing() {
         assert_eq!(heap.stats().bytes_quarantined, 0);
         witness.check(&heap, &mut mutator);
     }
+}
+
+#[test]
+fn the_map_adds_up_to_the_statistics_and_shows_what_is_withdrawn() {
+    let (heap, mut mutator) = heap_at(CheckLevel::Paranoid);
+    let witness = Witness::new(&mut mutator);
+    let texts = mutator.enter(|scope| scope.root(scope.alloc_str("a text of its own span")));
+    let inside = mutator.enter(|scope| scope.get(&witness.0).unwrap().into_raw());
+    heap.collect().unwrap();
+    mutator.parked(|| {});
+    let spans = heap.spans();
+    let stats = heap.stats();
+    let sum = |figure: fn(&SpanReport) -> usize| spans.iter().map(figure).sum::<usize>() as u64;
+    assert_eq!(sum(SpanReport::bytes), stats.bytes_in_spans);
+    assert_eq!(sum(SpanReport::bytes_live), stats.bytes_live);
+    assert!(spans.is_sorted_by(|one, next| one.first_page + one.pages <= next.first_page));
+    let names: Vec<&str> = spans.iter().filter_map(|span| span.type_name).collect();
+    assert!(names.contains(&"str") && names.iter().any(|name| name.contains("Node")));
+    assert!(!spans.iter().any(|span| span.is_quarantined));
+
+    assert!(heap.fault().space().set_span_word(inside.address(), 7, 3));
+    heap.collect().unwrap();
+    let withdrawn: Vec<SpanReport> = heap.spans();
+    let withdrawn: Vec<_> = withdrawn
+        .iter()
+        .filter(|span| span.is_quarantined)
+        .collect();
+    assert_eq!(withdrawn.len(), 1);
+    assert!(withdrawn[0].type_name.unwrap().contains("Node"));
+    assert_eq!(withdrawn[0].bytes() as u64, heap.stats().bytes_quarantined);
+    drop(texts);
+    witness.check(&heap, &mut mutator);
 }
