@@ -20,7 +20,7 @@ use crate::barrier::Store;
 use crate::drive::Drive;
 use crate::gc::{Brand, Gc};
 use crate::handshake;
-use crate::local::{Barrier, Local, lookup_key, next_slot};
+use crate::local::{Barrier, Local, lookup_key, next_slot, take_sampled};
 use crate::object::sealed::Described;
 use crate::object::{self, Object, TypeInfo, slot_pointer};
 use crate::record::Record;
@@ -102,11 +102,12 @@ impl<'gc> Scope<'gc> {
     ///
     /// The heap's limit, its reservation, or the operating system refuses.
     #[inline]
+    #[track_caller]
     pub fn try_alloc<T: Trace<At<'gc> = T>>(self, value: T) -> Result<Gc<'gc, T>, AllocError> {
         let info = <T as Described>::INFO;
         let slot = match self.local.take(lookup_key(info, None)) {
             Some(slot) => slot,
-            None => self.slot_slow(info, 0)?,
+            None => self.slot_slow(info, 0, Location::caller())?,
         };
         let address = slot.address();
         // SAFETY: the slot is fresh and its class was made for the size and alignment of `T`.
@@ -136,12 +137,14 @@ impl<'gc> Scope<'gc> {
     /// # Errors
     ///
     /// As for [`Scope::try_alloc`].
+    #[track_caller]
     pub fn try_alloc_slice<T: Trace<At<'gc> = T>>(
         self,
         items: impl IntoIterator<Item = T>,
     ) -> Result<Gc<'gc, [T]>, AllocError> {
         let items: Vec<T> = items.into_iter().collect();
-        let slot = self.slot_for_items(<[T] as Described>::INFO, items.len())?;
+        let slot =
+            self.slot_for_items(<[T] as Described>::INFO, items.len(), Location::caller())?;
         let address = slot.address();
         // SAFETY: the slot is fresh and was sized for these items.
         unsafe { object::init_items(slot_pointer(address), items) };
@@ -166,8 +169,9 @@ impl<'gc> Scope<'gc> {
     /// # Errors
     ///
     /// As for [`Scope::try_alloc`].
+    #[track_caller]
     pub fn try_alloc_str(self, text: &str) -> Result<Gc<'gc, str>, AllocError> {
-        let slot = self.slot_for_items(<str as Described>::INFO, text.len())?;
+        let slot = self.slot_for_items(<str as Described>::INFO, text.len(), Location::caller())?;
         let address = slot.address();
         // SAFETY: the slot is fresh and was sized for the text.
         unsafe { object::init_str(slot_pointer(address), text) };
@@ -193,6 +197,7 @@ impl<'gc> Scope<'gc> {
         self,
         info: &'static TypeInfo,
         items: usize,
+        call_site: &'static Location<'static>,
     ) -> Result<FreshSlot, AllocError> {
         let size_class =
             object_bytes(info, items).and_then(|bytes| SizeClass::for_layout(bytes, info.align));
@@ -201,12 +206,17 @@ impl<'gc> Scope<'gc> {
         {
             return Ok(slot);
         }
-        self.slot_slow(info, items)
+        self.slot_slow(info, items, call_site)
     }
 
     #[cold]
     #[inline(never)]
-    fn slot_slow(self, info: &'static TypeInfo, items: usize) -> Result<FreshSlot, AllocError> {
+    fn slot_slow(
+        self,
+        info: &'static TypeInfo,
+        items: usize,
+        call_site: &'static Location<'static>,
+    ) -> Result<FreshSlot, AllocError> {
         let shared = self.shared();
         let bytes = object_bytes(info, items).ok_or_else(|| too_large(shared, usize::MAX))?;
         let size_class = if info.is_fixed() {
@@ -215,11 +225,13 @@ impl<'gc> Scope<'gc> {
             SizeClass::for_layout(bytes, info.align)
         };
         let key = lookup_key(info, size_class);
-        if let Some(slot) = self.local.take_in_lease(key, &shared.space) {
+        if shared.profile.is_none()
+            && let Some(slot) = self.local.take_in_lease(key, &shared.space)
+        {
             return Ok(slot);
         }
         let index = shared.types.index_of(info)?;
-        self.slot_of_type(index, bytes, |wanted| {
+        self.slot_of_type(index, bytes, call_site, |wanted| {
             if let Wanted::Class(class) = wanted {
                 self.local.remember(key, class);
             }
@@ -234,6 +246,7 @@ impl<'gc> Scope<'gc> {
         self,
         index: u32,
         bytes: usize,
+        call_site: &'static Location<'static>,
         remember: impl FnOnce(Wanted),
     ) -> Result<FreshSlot, AllocError> {
         let shared = self.shared();
@@ -242,6 +255,15 @@ impl<'gc> Scope<'gc> {
             .class(&shared.space, index, bytes)
             .ok_or_else(|| too_large(shared, bytes))?;
         remember(wanted);
+        let slot = self.slot_wanted(wanted, bytes)?;
+        if let Some(profile) = &shared.profile {
+            profile.look(shared, self.local, wanted, slot.address(), call_site);
+        }
+        Ok(slot)
+    }
+
+    fn slot_wanted(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
+        let shared = self.shared();
         if let Wanted::Class(class) = wanted
             && let Some(slot) = self
                 .local
@@ -274,7 +296,7 @@ impl<'gc> Scope<'gc> {
             Wanted::Large(class) => space.alloc_large(class, bytes),
             Wanted::Class(class) => self.local.with_run(class, |run| {
                 space.refill(class, run)?;
-                run.take().ok_or_else(|| too_large(shared, bytes))
+                take_sampled(run).ok_or_else(|| too_large(shared, bytes))
             }),
         }
     }
