@@ -19,6 +19,7 @@ use crate::events::Events;
 use crate::gate::Gate;
 use crate::object::sealed::Described;
 use crate::pacer::Payer;
+use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::roots::RootTable;
 use crate::shared::Shared;
@@ -60,6 +61,7 @@ pub struct Builder {
     stores_one_in: u32,
     has_cycle_lines: bool,
     trace: WantedTrace,
+    profile_one_in_bytes: usize,
     space: SpaceConfig,
 }
 
@@ -78,6 +80,7 @@ impl Default for Builder {
             stores_one_in: 0,
             has_cycle_lines: false,
             trace: WantedTrace::default(),
+            profile_one_in_bytes: 0,
             space: SpaceConfig::default(),
         }
     }
@@ -246,6 +249,14 @@ impl Builder {
         self
     }
 
+    /// Samples an allocation about every `bytes` bytes with its place in the source, for
+    /// [`Heap::write_profile`](crate::Heap::write_profile). 512 KiB is a good measure; with 1 every
+    /// allocation is looked at. Zero samples none and costs nothing. Default: zero.
+    pub fn profile_one_in_bytes(mut self, bytes: usize) -> Self {
+        self.profile_one_in_bytes = bytes;
+        self
+    }
+
     /// Everything a heap is made of, with its driver at work.
     pub(crate) fn start(self) -> Result<Drive, Error> {
         self.check()?;
@@ -281,6 +292,7 @@ impl Builder {
             progress,
             events: Events::new(self.has_cycle_lines || lines_are_wanted()?),
             timeline,
+            profile: Profile::sampled(self.profile_one_in_bytes),
             signal: Signal::default(),
             stores,
             checks: self.checks,

@@ -308,6 +308,9 @@ impl Cycle {
         self.tally
             .flip(shared, self.late_returns, self.voids_in_a_row);
         self.voids_in_a_row = 0;
+        if let Some(profile) = &shared.profile {
+            profile.forget_dead(shared, self.colour);
+        }
         shared.space.flip(self.number, self.colour);
         shared.roots.disarm();
         self.enter_phase(shared, Phase::Sweep);

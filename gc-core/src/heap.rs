@@ -13,6 +13,7 @@ use crate::drive::{Drive, Driver, ShutdownError};
 use crate::engine::{CollectError, StepReport};
 use crate::map::{self, SpanReport};
 use crate::mutator::Mutator;
+use crate::profile::ProfileError;
 use crate::progress::CycleReport;
 use crate::prometheus;
 use crate::retention::{RetentionError, RetentionPath};
@@ -262,6 +263,20 @@ impl Heap {
     pub fn write_trace(&self, out: &mut (impl io::Write + ?Sized)) -> Result<(), TraceError> {
         let timeline = self.shared().timeline.as_ref();
         timeline.ok_or(TraceError::NotKept)?.write(out)
+    }
+
+    /// Writes which places in the source allocated how much, and how much of it was alive at the last
+    /// cycle, as a profile for `go tool pprof`: objects and bytes allocated and in use, estimated from
+    /// the samples of [`Builder::profile_one_in_bytes`], with the type as a label. Protocol buffers
+    /// without compression, which pprof reads as it is.
+    ///
+    /// # Errors
+    ///
+    /// The heap samples no allocations; the writer's own.
+    pub fn write_profile(&self, out: &mut (impl io::Write + ?Sized)) -> Result<(), ProfileError> {
+        let profile = self.shared().profile.as_ref();
+        let profile = profile.ok_or(ProfileError::NotSampled)?;
+        Ok(out.write_all(&profile.encode(&self.shared().types))?)
     }
 
     /// A snapshot of what the heap holds and has done. What a mutator that is inside `enter` has

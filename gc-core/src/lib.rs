@@ -52,6 +52,7 @@
 //! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
 //! | `events`, `timeline` | what subscribers are told of cycles; what happened when |
+//! | `profile` | sampled allocations |
 //! | `shared` | the parts all of a heap's threads share; how a doubtful pointer is refused |
 //! | `map` | the spans, for people |
 //! | `handshake`, `barrier` | answers to the collector; what a pointer store does |
@@ -106,6 +107,8 @@ mod progress;
 mod events;
 
 mod timeline;
+
+mod profile;
 
 mod shared;
 
@@ -191,6 +194,7 @@ pub use crate::map::SpanReport;
 pub use crate::mutator::Mutator;
 pub use crate::object::Object;
 pub use crate::pauses::PauseHistogram;
+pub use crate::profile::ProfileError;
 pub use crate::progress::{CycleReport, Reclaiming};
 pub use crate::prometheus::write_prometheus;
 pub use crate::retention::{RetentionError, RetentionPath, RetentionStep};

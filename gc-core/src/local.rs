@@ -198,10 +198,16 @@ fn with_run_of<R>(cell: &RunCell, f: impl FnOnce(&mut Run) -> R) -> R {
 
 /// The next slot of a run, or of the span it leases.
 pub(crate) fn next_slot(run: &mut Run, space: &Space) -> Option<FreshSlot> {
-    run.take().or_else(|| {
+    take_sampled(run).or_else(|| {
         let has_more = space.refill_in_lease(run);
-        has_more.then(|| run.take()).flatten()
+        has_more.then(|| take_sampled(run)).flatten()
     })
+}
+
+/// The next slot of a run, one that is sampled included.
+pub(crate) fn take_sampled(run: &mut Run) -> Option<FreshSlot> {
+    run.take()
+        .or_else(|| run.pass_stop().then(|| run.take()).flatten())
 }
 
 /// What objects of one type and one size of slot are found by.

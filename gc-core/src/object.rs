@@ -1,5 +1,4 @@
-//! What a managed object is in memory: type descriptors for Rust types, writing a value into a
-//! fresh slot, scanning it, dropping it.
+//! What a managed object is in memory: type descriptors, writing a value into a slot, scanning, dropping.
 //!
 //! Mutators write objects here before they publish them; the marker scans them; the sweeper drops
 //! them. The address of a live object is the address of its slot: there is no header. A slice

@@ -12,24 +12,24 @@ use core::marker::PhantomData;
 use core::panic::Location;
 use core::sync::atomic::AtomicUsize;
 use std::sync::Arc;
-use std::time::Instant;
 
 use gc_hooks::Origin;
-use gc_sweep::{AllocError, FreshSlot, Publisher, SizeClass};
+use gc_sweep::{AllocError, FreshSlot, Publisher};
 
 use crate::barrier::{self, Store};
 use crate::drive::Drive;
 use crate::gc::{Brand, Gc};
 use crate::handshake;
-use crate::local::{Barrier, Key, Local, next_slot};
+use crate::local::{Barrier, Key, Local};
 use crate::object::sealed::Described;
-use crate::object::{self, Object, TypeInfo, slot_pointer};
+use crate::object::{self, Object, slot_pointer};
 use crate::record::Record;
 use crate::retention::{RetentionError, RetentionPath};
 use crate::root::{Root, RootError};
 use crate::shared::Shared;
 use crate::trace::Trace;
-use crate::types::{Wanted, object_bytes};
+
+mod slots;
 
 /// Where a store stands in the source.
 type CallSite = &'static Location<'static>;
@@ -141,11 +141,12 @@ impl<'gc> Scope<'gc> {
     ///
     /// The heap's limit, its reservation, or the operating system refuses.
     #[inline]
+    #[track_caller]
     pub fn try_alloc<T: Trace<At<'gc> = T>>(self, value: T) -> Result<Gc<'gc, T>, AllocError> {
         let info = <T as Described>::INFO;
         let slot = match self.local().take_in_row(Key::fixed(info)) {
             Some(slot) => slot,
-            None => self.slot_slow(info, 0)?,
+            None => self.slot_slow(info, 0, Location::caller())?,
         };
         let address = slot.address();
         // SAFETY: the slot is fresh and its class was made for the size and alignment of `T`.
@@ -175,12 +176,14 @@ impl<'gc> Scope<'gc> {
     /// # Errors
     ///
     /// As for [`Scope::try_alloc`].
+    #[track_caller]
     pub fn try_alloc_slice<T: Trace<At<'gc> = T>>(
         self,
         items: impl IntoIterator<Item = T>,
     ) -> Result<Gc<'gc, [T]>, AllocError> {
         let items: Vec<T> = items.into_iter().collect();
-        let slot = self.slot_for_items(<[T] as Described>::INFO, items.len())?;
+        let slot =
+            self.slot_for_items(<[T] as Described>::INFO, items.len(), Location::caller())?;
         let address = slot.address();
         // SAFETY: the slot is fresh and was sized for these items.
         unsafe { object::init_items(slot_pointer(address), items) };
@@ -205,8 +208,9 @@ impl<'gc> Scope<'gc> {
     /// # Errors
     ///
     /// As for [`Scope::try_alloc`].
+    #[track_caller]
     pub fn try_alloc_str(self, text: &str) -> Result<Gc<'gc, str>, AllocError> {
-        let slot = self.slot_for_items(<str as Described>::INFO, text.len())?;
+        let slot = self.slot_for_items(<str as Described>::INFO, text.len(), Location::caller())?;
         let address = slot.address();
         // SAFETY: the slot is fresh and was sized for the text.
         unsafe { object::init_str(slot_pointer(address), text) };
@@ -224,96 +228,6 @@ impl<'gc> Scope<'gc> {
         };
         let colour = self.local().colour.get();
         self.inside.publisher.publish(slot, colour);
-    }
-
-    fn slot_for_items(
-        self,
-        info: &'static TypeInfo,
-        items: usize,
-    ) -> Result<FreshSlot, AllocError> {
-        let size_class =
-            object_bytes(info, items).and_then(|bytes| SizeClass::for_layout(bytes, info.align));
-        if let Some(class) = size_class
-            && let Some(slot) = self.local().take_in_row(Key::sized(info, class))
-        {
-            return Ok(slot);
-        }
-        self.slot_slow(info, items)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn slot_slow(self, info: &'static TypeInfo, items: usize) -> Result<FreshSlot, AllocError> {
-        let shared = self.shared();
-        let bytes = object_bytes(info, items).ok_or_else(|| too_large(shared, usize::MAX))?;
-        let size_class = if info.is_fixed() {
-            None
-        } else {
-            SizeClass::for_layout(bytes, info.align)
-        };
-        let key = size_class.map_or_else(|| Key::fixed(info), |class| Key::sized(info, class));
-        if let Some(slot) = self.local().take_in_lease(key, &shared.space) {
-            return Ok(slot);
-        }
-        let index = shared.types.index_of(info)?;
-        self.slot_of_type(index, bytes, |wanted| {
-            if let Wanted::Class(class) = wanted {
-                self.local().remember(key, class);
-            }
-        })
-    }
-
-    /// A slot of `bytes` bytes for the type at `index`, collecting or sweeping first when due.
-    ///
-    /// Polls only when the leased span is used up: whether a descriptor was found in the mutator's
-    /// table depends on where the linker put it, and must not show in what the heap does.
-    pub(crate) fn slot_of_type(
-        self,
-        index: u32,
-        bytes: usize,
-        remember: impl FnOnce(Wanted),
-    ) -> Result<FreshSlot, AllocError> {
-        let shared = self.shared();
-        let wanted = shared
-            .types
-            .class(&shared.space, index, bytes)
-            .ok_or_else(|| too_large(shared, bytes))?;
-        remember(wanted);
-        if let Wanted::Class(class) = wanted
-            && let Some(slot) = self
-                .local()
-                .with_run(class, |run| next_slot(run, &shared.space))
-        {
-            return Ok(slot);
-        }
-        self.poll();
-        let begun = Instant::now();
-        let slot = self.refill(wanted, bytes);
-        self.record().paused_since(begun);
-        slot
-    }
-
-    /// As [`Scope::slot_of_class`], making room when the heap is at its limit.
-    fn refill(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
-        match self.slot_of_class(wanted, bytes) {
-            Err(AllocError::Limit { .. }) if self.drive().relieve(self.record()) => {
-                self.slot_of_class(wanted, bytes)
-            }
-            answer => answer,
-        }
-    }
-
-    /// A slot from a new run, or a span of its own.
-    fn slot_of_class(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
-        let shared = self.shared();
-        let space = &shared.space;
-        match wanted {
-            Wanted::Large(class) => space.alloc_large(class, bytes),
-            Wanted::Class(class) => self.local().with_run(class, |run| {
-                space.refill(class, run)?;
-                run.take().ok_or_else(|| too_large(shared, bytes))
-            }),
-        }
     }
 
     /// Keeps an object alive beyond this `enter`.
@@ -376,15 +290,6 @@ impl<'gc> Scope<'gc> {
         if self.local().barrier.get() == Barrier::Grey {
             self.shade(address, Origin::BarrierNew, call_site);
         }
-    }
-}
-
-/// The answer to a request that no heap of this size can serve.
-#[cold]
-fn too_large(shared: &Shared, requested_bytes: usize) -> AllocError {
-    AllocError::TooLarge {
-        requested_bytes,
-        bytes_max: shared.space.reserve_bytes(),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::gate::{Breach, Gate};
 use crate::grey::Grey;
 use crate::local::Barrier;
 use crate::pacer::Totals;
+use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::roots::RootTable;
 use crate::scan::{self, Field, Scanned, Trust};
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) sweeping: Gate,
     pub(crate) progress: Progress,
     pub(crate) events: Events,
+    /// Sampled allocations, if somebody wants to know.
+    pub(crate) profile: Option<Profile>,
     /// What happened when, if somebody wants to know.
     pub(crate) timeline: Option<Arc<Timeline>>,
     pub(crate) signal: Signal,

@@ -43,6 +43,12 @@ pub struct Run {
     seen_to: usize,
     /// Where it ends: the end of the last slot of the span.
     end: usize,
+    /// Bytes to hand out before the next slot that is sampled, and one; zero when none is.
+    to_sample: usize,
+    /// Where the run goes on behind a slot that is sampled; zero when it does not stop.
+    beyond: usize,
+    /// The last slot was one that is sampled.
+    has_stopped: bool,
     /// The leased span.
     lease: Option<Lease>,
 }
@@ -77,6 +83,9 @@ impl Run {
             window: 0,
             seen_to: 0,
             end: 0,
+            to_sample: 0,
+            beyond: 0,
+            has_stopped: false,
             lease: None,
         }
     }
@@ -109,7 +118,7 @@ impl Run {
     /// Goes on to the next free slots under the bits of `free`.
     #[inline(never)]
     fn next_in_window(&mut self) -> Option<()> {
-        if self.free == 0 {
+        if self.free == 0 || self.beyond != 0 {
             return None;
         }
         let first = self.free.trailing_zeros();
@@ -117,7 +126,7 @@ impl Run {
         self.free &= u64::MAX.checked_shl(first + granules).unwrap_or(0);
         let start = self.window + first as usize * GRANULE_BYTES;
         self.go_to(start, granules as usize * GRANULE_BYTES);
-        Some(())
+        (self.cursor < self.limit).then_some(())
     }
 
     /// Makes these free slots the run.
@@ -127,6 +136,51 @@ impl Run {
         self.counted_to.set(start);
         self.cursor = start;
         self.limit = start + bytes;
+        if self.to_sample != 0 {
+            self.stop_within(bytes);
+        }
+    }
+
+    /// Ends the run before the slot that is sampled, if it lies within the bytes ahead.
+    #[cold]
+    fn stop_within(&mut self, bytes: usize) {
+        if self.to_sample > bytes {
+            self.to_sample -= bytes;
+            return;
+        }
+        let before = (self.to_sample - 1) / self.step.max(1) * self.step;
+        self.to_sample = 0;
+        self.beyond = self.limit;
+        self.limit = self.cursor + before;
+    }
+
+    /// Samples the slot that holds the byte so many bytes ahead: there [`Run::take`] says that the run is
+    /// used up, and [`Run::pass_stop`] goes on. Forgotten with the lease.
+    pub fn sample_after(&mut self, bytes: usize) {
+        self.pass_stop();
+        self.has_stopped = false;
+        self.to_sample = bytes.saturating_add(1);
+        self.stop_within(self.limit - self.cursor);
+    }
+
+    /// Goes on behind a stop. False when the run does not stop.
+    pub fn pass_stop(&mut self) -> bool {
+        if self.beyond == 0 {
+            return false;
+        }
+        self.limit = std::mem::take(&mut self.beyond);
+        self.has_stopped = true;
+        true
+    }
+
+    /// Whether a slot of this lease is going to be sampled.
+    pub fn is_sampled(&self) -> bool {
+        self.to_sample != 0 || self.beyond != 0
+    }
+
+    /// Whether the run has passed a stop since the last call of [`Run::sample_after`].
+    pub fn has_stopped(&self) -> bool {
+        self.has_stopped
     }
 
     /// Moves the cursor on by a slot that nobody is handed.
@@ -156,6 +210,9 @@ impl Run {
             window: base,
             seen_to: base,
             end: base + slots * step,
+            to_sample: 0,
+            beyond: 0,
+            has_stopped: false,
             lease: Some(lease),
         };
     }
@@ -181,14 +238,14 @@ impl Run {
             }
             FreeSlots::Run { first, granules } => {
                 self.go_to(start + first * GRANULE_BYTES, granules * GRANULE_BYTES);
-                self.seen_to = self.limit;
+                self.seen_to = self.limit.max(self.beyond);
                 true
             }
             FreeSlots::Window { first, free } => {
                 self.free = free;
                 self.window = start + first * GRANULE_BYTES;
                 self.seen_to = (self.window + WINDOW_GRANULES * GRANULE_BYTES).min(self.end);
-                self.next_in_window().is_some()
+                self.next_in_window().is_some() || self.beyond != 0
             }
         }
     }
@@ -294,6 +351,37 @@ mod tests {
         ));
         assert_eq!(taken(&mut run).len(), 32);
         assert_eq!(run.count(8192), (32, 96));
+    }
+
+    #[test]
+    fn a_run_stops_at_the_slot_that_is_sampled_and_loses_none() {
+        let mut run = Run::new();
+        run.begin(LEASE, 8192, 256, 32);
+        let found = FreeSlots::Run {
+            first: 0,
+            granules: 16,
+        };
+        assert!(run.open(found, Passed::default()));
+        // Of eight slots of 32 bytes the one that holds the hundredth byte is the fourth.
+        run.sample_after(100);
+        assert!(run.is_sampled() && !run.has_stopped());
+        assert_eq!(taken(&mut run), [8192, 8224, 8256]);
+        assert!(run.pass_stop() && run.has_stopped() && !run.is_sampled());
+        assert_eq!(taken(&mut run).len(), 5);
+        assert_eq!(run.unseen(), (8192 + 256, 8192 - 256, 32));
+        // Further ahead than the run, across the windows of the next.
+        run.sample_after(32 * 33);
+        let free = u64::MAX;
+        assert!(run.open(FreeSlots::Window { first: 0, free }, Passed::default()));
+        assert_eq!(taken(&mut run).len(), 32);
+        assert!(run.open(FreeSlots::Window { first: 0, free }, Passed::default()));
+        assert_eq!(taken(&mut run).len(), 1);
+        // At once.
+        assert!(run.pass_stop());
+        run.sample_after(0);
+        assert!(run.take().is_none() && run.pass_stop());
+        assert_eq!(taken(&mut run).len(), 31);
+        assert_eq!(run.count(8192), (8 + 64, 72));
     }
 
     fn taken(run: &mut Run) -> Vec<usize> {

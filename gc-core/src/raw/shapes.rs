@@ -5,6 +5,8 @@
 //! unsafe because it zeroes fresh slots.
 #![allow(unsafe_code)]
 
+use core::panic::Location;
+
 use bitvec::prelude::BitVec;
 use gc_sweep::AllocError;
 
@@ -103,12 +105,13 @@ impl Scope<'_> {
     /// # Errors
     ///
     /// As for [`Scope::try_alloc`]; also when the shape belongs to another heap.
+    #[track_caller]
     pub fn alloc_shape(self, shape: Shape) -> Result<RawGc, AllocError> {
         let bytes = shape.words() * WORD_BYTES;
         if known(&self.shared().types, shape).is_none() {
             return Err(AllocError::UnknownClass { class: shape.index });
         }
-        let slot = self.slot_of_type(shape.index, bytes, |_| {})?;
+        let slot = self.slot_of_type(shape.index, bytes, Location::caller(), |_| {})?;
         let address = slot.address();
         // SAFETY: the slot is fresh and at least as large as the shape.
         unsafe { object::init_zeroed(slot_pointer(address), bytes) };

@@ -3,6 +3,8 @@
 
 mod exposition;
 mod heapsnapshot;
+mod lines;
+mod profile;
 mod prometheus;
 mod snapshot;
 mod support;

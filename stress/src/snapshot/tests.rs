@@ -243,7 +243,7 @@ fn what_is_wrong_is_said_with_its_place() {
     for (from, to, reason) in cases {
         assert_eq!(parsed(from, to).unwrap_err(), reason);
     }
-    assert!(parsed("16", "-16").unwrap_err().contains("line 5 column"));
+    assert!(parsed("16", "-16").unwrap_err().contains("line 4 column"));
     assert!(
         parsed(r#""strings""#, r#""texts""#)
             .unwrap_err()

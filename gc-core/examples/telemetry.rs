@@ -1,7 +1,9 @@
-//! Writes snapshots of a small shop's heap, for Chrome's developer tools and `gc-stress inspect`.
+//! What a heap tells the world of itself, in files: snapshots, a profile, a trace, metrics.
 //!
-//! `heap_snapshot DIRECTORY` writes `before.heapsnapshot` and, after more sessions have come and some
-//! products have gone, `after.heapsnapshot`, and says in JSON lines what the heap itself counts.
+//! `telemetry DIRECTORY` runs a small shop and writes there `before.heapsnapshot` and, after more sessions
+//! have come and the products have gone, `after.heapsnapshot`, for Chrome's developer tools and
+//! `gc-stress inspect`; `heap.pprof` for `go tool pprof`; `heap.trace.json` for `ui.perfetto.dev`;
+//! `metrics.prom` as Prometheus scrapes it. Says in JSON lines what the heap itself counts.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -105,6 +107,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .name("shop")
         .driver(Driver::Manual)
         .policy(Policy::STRICT)
+        .profile_one_in_bytes(256)
+        .trace_file(directory.join("heap.trace.json"))
         .build()?;
     let mut mutator = heap.mutator();
     let shop = mutator.enter(|scope| {
@@ -120,5 +124,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     visit(&mut mutator, &shop, 100)?;
     mutator.enter(|scope| scope.get(&shop).map(|shop| shop.products.set(scope, None)))?;
     snapshot(&heap, &directory.join("after.heapsnapshot"))?;
+    heap.write_profile(&mut File::create(directory.join("heap.pprof"))?)?;
+    heap.write_prometheus(&mut File::create(directory.join("metrics.prom"))?)?;
     Ok(())
 }
