@@ -19,9 +19,9 @@ use std::path::Path;
 pub(crate) use build::this_build;
 pub(crate) use machine::Setup;
 pub(crate) use outcome::Outcome;
-pub(crate) use report::{Difference, write_human, write_json};
+pub(crate) use report::{Difference, write_events, write_first, write_human, write_json};
 pub(crate) use shrink::{Goal, Shrunk, shrink};
-pub(crate) use story::{write_ops, write_story, write_test};
+pub(crate) use story::{Sites, write_ops, write_sentences, write_story, write_test};
 
 use crate::error::Error;
 use crate::makefunc::Recording;

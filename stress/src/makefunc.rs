@@ -147,6 +147,7 @@ pub fn record(
         .collect::<Result<Vec<_>, _>>()?;
     search.look(0);
     while let Some(op) = search.claim() {
+        recorder::tell(|_| Op::Mark { number: op });
         let turn = turns.index(services.len());
         services[turn].serve()?;
         search.look(op);

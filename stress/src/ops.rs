@@ -258,3 +258,6 @@ pub struct Program {
     /// What is done.
     pub ops: Vec<Op>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,19 +8,23 @@
 
 use gc_core::{Check, CheckLevel, Checks, Policy};
 
-use crate::error::Error;
+use crate::error::{EXIT_FOUND, EXIT_INTERNAL, EXIT_MISSING, Error};
 use crate::lab::{self, Outcome, Setup};
 use crate::makefunc;
 use crate::ops::{Header, Trace};
 use crate::options::{CopyBack, Options};
 
+mod book;
 mod catalogue;
 mod order;
 mod over;
+mod report;
 mod script;
 mod under;
 
+pub(crate) use book::write_book;
 pub(crate) use catalogue::all;
+pub(crate) use report::{write_human, write_json, write_list, write_list_json};
 use script::Script;
 
 /// Operations of the workload in search of the first violation, for the page and its tests.
@@ -33,6 +37,39 @@ pub(crate) struct Found {
     pub(crate) checks: &'static [Check],
     /// Whether something live was lost by then, or is lost later.
     pub(crate) loses_live: bool,
+}
+
+/// What a run means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// Nothing was found, and nothing was to be found.
+    Clean,
+    /// What was to be found was found.
+    Found,
+    /// It was not.
+    Missing,
+    /// Something live was lost that the scenario does not give up, or the accounts do not balance.
+    Broken,
+}
+
+impl Verdict {
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Verdict::Clean => "clean",
+            Verdict::Found => "found",
+            Verdict::Missing => "missing",
+            Verdict::Broken => "broken",
+        }
+    }
+
+    pub(crate) const fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Clean => 0,
+            Verdict::Found => EXIT_FOUND,
+            Verdict::Missing => EXIT_MISSING,
+            Verdict::Broken => EXIT_INTERNAL,
+        }
+    }
 }
 
 /// What is at stake.
@@ -137,18 +174,32 @@ impl Seen {
         })
     }
 
+    /// What it means.
+    pub(crate) fn verdict(&self, scenario: &Scenario, request: &Request) -> Verdict {
+        let found = scenario.found_at(request.checks.level());
+        let is_lost = !self.outcome.lost.is_empty();
+        let may_be_lost = request.is_buggy && found.loses_live;
+        let first = self.outcome.first().map(|met| met.check);
+        // Checks that were switched by hand may find it as they do at another level.
+        let is_plain = request.checks == request.checks.level().into();
+        let is_expected = first.is_some_and(|first| {
+            let mut levels = scenario.found.iter();
+            found.checks.contains(&first)
+                || (!is_plain && levels.any(|found| found.checks.contains(&first)))
+        });
+        match first {
+            _ if !self.outcome.is_ledger_balanced || (is_lost && !may_be_lost) => Verdict::Broken,
+            None if !request.is_buggy => Verdict::Clean,
+            Some(_) if !request.is_buggy || is_expected => Verdict::Found,
+            _ => Verdict::Missing,
+        }
+    }
+
     /// The operation that broke the heap, by its place, as far as script or report know.
     pub(crate) fn cause_of_first(&self) -> Option<usize> {
         let met = self.outcome.first()?;
         // The workload has no script. A store that is reported as it is made is its own cause.
         Some(self.cause.or(met.store).unwrap_or(met.op))
-    }
-
-    /// Whether the first report, and what was lost, are what the scenario declares.
-    pub(crate) fn is_as_declared(&self, found: Found) -> bool {
-        let first = self.outcome.first().map(|met| met.check);
-        first.is_some_and(|first| found.checks.contains(&first))
-            && self.outcome.lost.is_empty() != found.loses_live
     }
 }
 

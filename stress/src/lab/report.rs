@@ -177,17 +177,7 @@ pub(crate) fn write_json(
         same_build: is_this_build,
     };
     write_line(out, &begin)?;
-    for met in &outcome.met {
-        write_line(out, &report(trace, met))?;
-    }
-    for lost in &outcome.lost {
-        let lost = LostReport {
-            event: "lost",
-            op: lost.op + 1,
-            object: lost.object,
-        };
-        write_line(out, &lost)?;
-    }
+    write_events(out, trace, outcome)?;
     write_line(out, &end(trace, outcome))
 }
 
@@ -223,6 +213,26 @@ fn end<'a>(trace: &'a Trace, outcome: &Outcome) -> End<'a> {
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
     }
+}
+
+/// Writes what was reported, and what was lost, as JSON lines.
+pub(crate) fn write_events(
+    out: &mut dyn Write,
+    trace: &Trace,
+    outcome: &Outcome,
+) -> io::Result<()> {
+    for met in &outcome.met {
+        write_line(out, &report(trace, met))?;
+    }
+    for lost in &outcome.lost {
+        let lost = LostReport {
+            event: "lost",
+            op: lost.op + 1,
+            object: lost.object,
+        };
+        write_line(out, &lost)?;
+    }
+    Ok(())
 }
 
 /// Writes a replay for people.
@@ -276,7 +286,8 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
     )
 }
 
-fn write_first(out: &mut dyn Write, trace: &Trace, met: &Met) -> io::Result<()> {
+/// Writes the first report for people.
+pub(crate) fn write_first(out: &mut dyn Write, trace: &Trace, met: &Met) -> io::Result<()> {
     let text = |op: usize| {
         let op = trace.program.ops.get(op);
         op.map_or_else(String::new, |op| op_text(op, &trace.program.kinds))

@@ -104,7 +104,7 @@ pub struct Trace {
     pub lost: u64,
 }
 
-fn checksum(body: &str) -> String {
+pub(super) fn checksum(body: &str) -> String {
     format!("{:016x}", content_hash(body.as_bytes()))
 }
 

@@ -65,7 +65,7 @@ pub(super) fn publish_early(script: &mut Script) {
 }
 
 pub(super) fn late_work(script: &mut Script) {
-    let record = script.kind("deferred", 4, &[1]);
+    let record = script.kind("deferred-call", 4, &[1]);
     script.background();
     script.enter();
     let record = script.new_object(record, &[]);
@@ -88,7 +88,7 @@ pub(super) fn late_work(script: &mut Script) {
 }
 
 pub(super) fn weak_to_strong(script: &mut Script) {
-    let cached = script.kind("cached", 4, &[1]);
+    let cached = script.kind("cached-value", 4, &[1]);
     script.background();
     script.enter();
     script.op(Op::Push { slots: 4 });

@@ -255,7 +255,7 @@ pub(super) fn live_temporary(script: &mut Script) {
 }
 
 pub(super) fn resurrected(script: &mut Script) {
-    let node = script.kind("old", 4, &[1]);
+    let node = script.kind("dead-node", 4, &[1]);
     script.enter();
     script.op(Op::Push { slots: 4 });
     script.keep_span(node);

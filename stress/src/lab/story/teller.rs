@@ -92,7 +92,15 @@ impl Teller<'_> {
                 } else {
                     format!("; {}", fields.join(", "))
                 };
-                format!("Object {object}, a {}, is made{fields}.", self.kind(*kind))
+                {
+                    let kind = self.kind(*kind);
+                    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+                        "an"
+                    } else {
+                        "a"
+                    };
+                    format!("Object {object}, {article} {kind}, is made{fields}.")
+                }
             }
             Op::Bytes { object, bytes } => {
                 format!("Object {object}, a text of {bytes} bytes, is made.")
