@@ -25,6 +25,7 @@ mod controls;
 mod inspect;
 mod lab;
 mod run;
+mod search;
 mod zoo;
 
 /// Longest soak: a year.
@@ -84,6 +85,9 @@ enum Command {
     /// Say which unsafe code of a package and of what it depends on can be reached, and by which path.
     #[command(after_help = audit::EXIT_CODES)]
     Audit(audit::Arguments),
+    /// Search for programs that a heap answers wrongly, for as long as one likes.
+    #[command(after_help = search::EXIT_CODES)]
+    Search(search::Arguments),
 }
 
 #[derive(Args)]
@@ -166,6 +170,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Controls(arguments) => controls::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Search(arguments) => search::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::Campaign(arguments) => campaign::run(&arguments),
         #[cfg(feature = "fault-inject")]
