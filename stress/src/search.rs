@@ -123,15 +123,15 @@ impl SearchOutcome {
     }
 }
 
+/// Told after each program: how many are done, for how long, and what the last one showed that is new.
+pub type Progress<'p> = dyn FnMut(u64, Duration, Option<&Finding>) -> Result<(), Error> + 'p;
+
 /// Searches. `progress` hears of the programs that are done, and of each new finding.
 ///
 /// # Errors
 ///
 /// A trace cannot be written, or `progress` fails.
-pub fn run(
-    options: &SearchOptions,
-    progress: &mut dyn FnMut(u64, Duration, Option<&Finding>) -> Result<(), Error>,
-) -> Result<SearchOutcome, Error> {
+pub fn run(options: &SearchOptions, progress: &mut Progress<'_>) -> Result<SearchOutcome, Error> {
     let begun = Instant::now();
     fs::create_dir_all(&options.directory)
         .map_err(|error| malformed(&options.directory, &error))?;

@@ -119,7 +119,7 @@ fn signature(written: &Written, outcome: &Outcome, breaks: bool) -> Option<Signa
 /// number, is nowhere to be seen.
 fn is_knowable(written: &Written) -> bool {
     let is_hidden = |op: &Op| match op {
-        Op::Write { how, .. } => *how == Write::Hide,
+        Op::Write { how, .. } => matches!(how, Write::Hide | Write::Pun),
         Op::Hold { .. } => true,
         _ => false,
     };
