@@ -29,6 +29,7 @@ mod merge;
 #[cfg(feature = "fault-inject")]
 mod report;
 mod run;
+mod search;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "fault-inject")]
@@ -108,6 +109,9 @@ enum Command {
     /// Say which unsafe code of a package and of what it depends on can be reached, and by which path.
     #[command(after_help = audit::EXIT_CODES)]
     Audit(audit::Arguments),
+    /// Search for programs that a heap answers wrongly, for as long as one likes.
+    #[command(after_help = search::EXIT_CODES)]
+    Search(search::Arguments),
 }
 
 #[derive(Args)]
@@ -194,6 +198,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Serve(arguments) => serve::run(*arguments),
         #[cfg(feature = "serve")]
         Command::Load(arguments) => serve::run_load(arguments),
+        Command::Search(arguments) => search::run(&arguments),
         #[cfg(feature = "fault-inject")]
         Command::Campaign(arguments) => campaign::run(&arguments),
         #[cfg(feature = "fault-inject")]

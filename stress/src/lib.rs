@@ -27,6 +27,7 @@
 //! | [`json`], [`human`] | its reports |
 //! | [`lab`] | programs of operations: carried out, replayed, shrunk, told as stories |
 //! | `zoo` | historical collector bugs as such programs |
+//! | [`search`] | programs by the thousand, written from a seed or from bytes, against the oracle of the lab |
 //! | `graph`, [`soak`] | random graphs with an oracle; threads that share them for as long as one likes |
 //! | [`measure`] | the figures of the concurrency goals |
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
@@ -86,6 +87,8 @@ pub mod human;
 pub mod lab;
 
 mod zoo;
+
+pub mod search;
 
 mod graph;
 

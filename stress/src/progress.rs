@@ -146,6 +146,32 @@ impl Bar {
         self.bar.inc(1);
     }
 
+    /// A bar for a search: programs, or else seconds, of which there may be no end.
+    pub(crate) fn for_search(programs: Option<u64>, budget: Option<Duration>) -> Self {
+        let bar = Bar::new(programs.or(budget.map(|one| one.as_secs())).unwrap_or(1));
+        Bar {
+            is_of_time: programs.is_none() && budget.is_some(),
+            ..bar
+        }
+    }
+
+    /// Shows how far a search is.
+    pub(crate) fn show_search(&self, programs: u64, elapsed: Duration) {
+        if self.ops > 0 {
+            self.bar.set_message(format!("{programs} programs"));
+            self.bar.set_position(if self.is_of_time {
+                elapsed.as_secs()
+            } else {
+                programs
+            });
+        }
+    }
+
+    /// Writes something while the bar is out of the way.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
     /// A bar that nobody sees.
     pub fn hidden() -> Self {
         Bar {
