@@ -284,6 +284,7 @@ mod tests {
             blind: None,
             deadline: Duration::from_secs(1),
             program: PathBuf::new(),
+            is_apart: false,
         }
     }
 

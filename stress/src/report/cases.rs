@@ -4,7 +4,7 @@
 use gc_core::CheckLevel;
 
 use super::drawing::{Histogram, Scale, Segment, Tick, length};
-use super::runs::Mark;
+use super::lanes::Mark;
 use super::{Body, Card, Finding};
 use crate::campaign::{Kind, Outcome, Reading, Row};
 use crate::shards::Merged;
