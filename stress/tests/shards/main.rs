@@ -68,7 +68,7 @@ fn cut() -> &'static PathBuf {
     CUT.get_or_init(|| {
         let folder = folder("cut");
         let out = folder.to_str().unwrap();
-        let line = ["campaign", "--cases", CASES, "--out", out];
+        let line = ["campaign", "--cases", CASES, "--jobs", "1", "--out", out];
         let run = |set: &[(&str, &str)], more: &[&str]| {
             let mut command = command(&[&line[..], more].concat());
             for (name, value) in set {
@@ -267,7 +267,9 @@ fn what_is_missing_or_contradictory_is_found() {
     let told = text(&output.stdout);
     assert_eq!(code(&output), 75, "{told}");
     assert!(
-        told.contains("missing: 1, 5, 9, 13") && told.contains("Incomplete: 10 of 40"),
+        told.contains("missing: 1, 5, 9, 13")
+            && told.contains("Incomplete: 10 of 40")
+            && !told.contains("Every promise"),
         "{told}"
     );
 
