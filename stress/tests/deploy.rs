@@ -80,7 +80,14 @@ fn the_kubernetes_job_gives_each_index_a_shard_and_the_time_to_end() {
         .iter()
         .find(|volume| text(volume, &["name"]) == text(mount, &["name"]));
     assert!(!text(volume.unwrap(), &["persistentVolumeClaim", "claimName"]).is_empty());
+}
 
+#[test]
+fn the_kubernetes_job_knows_the_exit_codes_of_a_shard() {
+    let source = deployed("kubernetes-job.yaml");
+    let documents = Yaml::load_from_str(&source).unwrap();
+    let job = &documents[0];
+    let container = &list(job, &["spec", "template", "spec", "containers"])[0];
     let rules = list(job, &["spec", "podFailurePolicy", "rules"]);
     let action_of = |code: i64| {
         let is_of = |rule: &&Yaml<'_>| {

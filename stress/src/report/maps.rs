@@ -87,7 +87,6 @@ fn map(title: String, shot: &Shot) -> HeapMap {
         _ => (64, 12),
     };
     let mut paths: Vec<(&'static str, String)> = Vec::new();
-    let mut legend: Vec<(u8, usize)> = Vec::new();
     for (slot, byte) in view.states.iter().enumerate() {
         let (class, _) = meaning(*byte, shot.colour);
         let (x, y, side) = (slot % columns * cell, slot / columns * cell, cell - 2);
@@ -96,12 +95,7 @@ fn map(title: String, shot: &Shot) -> HeapMap {
             Some((_, path)) => path.push_str(&square),
             None => paths.push((class, square)),
         }
-        match legend.iter_mut().find(|(known, _)| known == byte) {
-            Some((_, slots)) => *slots += 1,
-            None => legend.push((*byte, 1)),
-        }
     }
-    legend.sort_unstable();
     let place = |slot: u32| {
         (
             slot as usize % columns * cell,
@@ -110,17 +104,7 @@ fn map(title: String, shot: &Shot) -> HeapMap {
     };
     HeapMap {
         title,
-        facts: format!(
-            "{}, {} slots of {} bytes, {}; {} objects in its books, {} slots withdrawn, last swept in cycle {}",
-            view.type_name
-                .map_or("?".to_string(), crate::outcome::type_name),
-            slots,
-            view.slot_bytes,
-            view.state,
-            view.alloc_count,
-            view.slots_quarantined,
-            view.generation
-        ),
+        facts: facts(shot),
         columns,
         cell,
         width: columns * cell,
@@ -129,19 +113,41 @@ fn map(title: String, shot: &Shot) -> HeapMap {
         guilty: shot.slot.filter(|slot| (*slot as usize) < slots).map(place),
         colour: shot.colour,
         bytes: hex(&view.states),
-        legend: legend
-            .into_iter()
-            .map(|(byte, slots)| {
-                let (class, meaning) = meaning(byte, shot.colour);
-                Legend {
-                    class,
-                    byte: format!("{byte:#04x}"),
-                    meaning,
-                    slots,
-                }
-            })
-            .collect(),
+        legend: legend(shot),
         frames: Vec::new(),
         op: shot.op + 1,
     }
+}
+
+fn facts(shot: &Shot) -> String {
+    let view = &shot.view;
+    format!(
+        "{}, {} slots of {} bytes, {}; {} objects in its books, {} slots withdrawn, last swept in cycle {}",
+        view.type_name
+            .map_or("?".to_string(), crate::outcome::type_name),
+        view.states.len(),
+        view.slot_bytes,
+        view.state,
+        view.alloc_count,
+        view.slots_quarantined,
+        view.generation
+    )
+}
+
+/// Every byte of a span, what it means, and how many slots have it.
+fn legend(shot: &Shot) -> Vec<Legend> {
+    let mut counts = std::collections::BTreeMap::new();
+    for byte in &shot.view.states {
+        *counts.entry(*byte).or_insert(0) += 1;
+    }
+    let lines = counts.into_iter().map(|(byte, slots)| {
+        let (class, meaning) = meaning(byte, shot.colour);
+        Legend {
+            class,
+            byte: format!("{byte:#04x}"),
+            meaning,
+            slots,
+        }
+    });
+    lines.collect()
 }

@@ -199,6 +199,11 @@ pub(crate) fn write_markdown(out: &mut dyn Write, merged: &Merged) -> io::Result
     for (outcome, name) in Outcome::ALL {
         writeln!(out, "| {name} | {} |", sum.outcome(outcome))?;
     }
+    write_broken(out, merged)?;
+    write_files(out, merged)
+}
+
+fn write_broken(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     let broken = merged
         .readings
         .values()
@@ -217,6 +222,10 @@ pub(crate) fn write_markdown(out: &mut dyn Write, merged: &Merged) -> io::Result
             cell(&reading.verdict.why)
         )?;
     }
+    Ok(())
+}
+
+fn write_files(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     writeln!(out, "\n| file | shard | cases | |\n|---|---|---|---|")?;
     for file in &merged.files {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();

@@ -6,42 +6,44 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::*;
 
+/// What is changed into what, the line where that is noticed, and what is said of it.
+const WRONG: [(&str, &str, &str, &str); 8] = [
+    ("\"seed\":1,", "\"seed\":2,", ":2: ", "seed"),
+    ("\"cases_to\":40", "\"cases_to\":41", ":1: ", "0..41"),
+    ("\"format\":1", "\"format\":2", ":1: ", "the format is 2"),
+    ("\"build\":\"", "\"build\":\"not-", ":1: ", "build"),
+    (
+        "{\"event\":\"case\",\"case\":1,",
+        "{\"event\":\"case\",\"case\":2,",
+        ":2: ",
+        "case 2",
+    ),
+    (
+        "{\"event\":\"case\",\"case\":5,",
+        "garbage",
+        ":3: ",
+        "expected",
+    ),
+    (
+        "{\"event\":\"manifest\"",
+        "{\"event\":\"case\"",
+        ":1: ",
+        "manifest is expected",
+    ),
+    (
+        "\"event\":\"end\",\"cases\":10",
+        "\"event\":\"end\",\"cases\":11",
+        ":12: ",
+        "11 cases",
+    ),
+];
+
 #[test]
 fn files_that_are_malformed_or_of_another_campaign_are_refused_by_name() {
     let folder = copy("malformed");
     let path = file(&folder, 1);
     let good = fs::read_to_string(&path).unwrap();
-    let table: [(&str, &str, &str, &str); 8] = [
-        ("\"seed\":1,", "\"seed\":2,", ":2: ", "seed"),
-        ("\"cases_to\":40", "\"cases_to\":41", ":1: ", "0..41"),
-        ("\"format\":1", "\"format\":2", ":1: ", "the format is 2"),
-        ("\"build\":\"", "\"build\":\"not-", ":1: ", "build"),
-        (
-            "{\"event\":\"case\",\"case\":1,",
-            "{\"event\":\"case\",\"case\":2,",
-            ":2: ",
-            "case 2",
-        ),
-        (
-            "{\"event\":\"case\",\"case\":5,",
-            "garbage",
-            ":3: ",
-            "expected",
-        ),
-        (
-            "{\"event\":\"manifest\"",
-            "{\"event\":\"case\"",
-            ":1: ",
-            "manifest is expected",
-        ),
-        (
-            "\"event\":\"end\",\"cases\":10",
-            "\"event\":\"end\",\"cases\":11",
-            ":12: ",
-            "11 cases",
-        ),
-    ];
-    for (from, to, line, named) in table {
+    for (from, to, line, named) in WRONG {
         fs::write(&path, good.replacen(from, to, 1)).unwrap();
         for output in [merge(&folder, &[]), run_again(&folder, "1/4")] {
             let told = text(&output.stderr);
@@ -109,20 +111,21 @@ fn one_process_writes_a_file_at_a_time() {
     assert_eq!(code(&run_again(&folder, "0/4")), 0);
 }
 
+fn usage(arguments: &[&str], set: &[(&str, &str)], named: &str) {
+    let mut command = command(arguments);
+    for (name, value) in set {
+        command.env(name, value);
+    }
+    let output = command.output().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(code(&output), 64, "{arguments:?}: {told}");
+    assert!(told.contains(named), "{told}");
+}
+
 #[test]
 fn what_cannot_be_one_shard_is_usage() {
     let folder = folder("usage");
     let out = folder.to_str().unwrap();
-    let usage = |arguments: &[&str], set: &[(&str, &str)], named: &str| {
-        let mut command = command(arguments);
-        for (name, value) in set {
-            command.env(name, value);
-        }
-        let output = command.output().unwrap();
-        let told = text(&output.stderr);
-        assert_eq!(code(&output), 64, "{arguments:?}: {told}");
-        assert!(told.contains(named), "{told}");
-    };
     usage(
         &["campaign", "--shard", "4/4", "--out", out],
         &[],
@@ -147,6 +150,12 @@ fn what_cannot_be_one_shard_is_usage() {
     usage(&["campaign", "--out", out], &[], "is a folder");
     usage(&["campaign", "--resume"], &[], "--shard I/N");
     usage(&["merge"], &[], "DIR");
+}
+
+#[test]
+fn variables_that_say_no_shard_are_usage() {
+    let folder = folder("variables");
+    let out = folder.to_str().unwrap();
     let job = ("JOB_COMPLETION_INDEX", "1");
     usage(&["campaign", "--out", out], &[job], "GC_SHARDS");
     usage(
