@@ -25,8 +25,12 @@ def ask(method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(DRIVER + path, data=data, method=method)
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)["value"]
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["value"]
+    except urllib.error.HTTPError as error:
+        problem = json.loads(error.read())["value"]["message"]
+        raise SystemExit(f"report-test: FAILED: {path}: {problem}") from None
 
 
 def begin():
@@ -40,9 +44,7 @@ def begin():
         try:
             ask("GET", "/status")
             return "/session/" + ask("POST", "/session", wanted)["sessionId"]
-        except urllib.error.URLError as error:
-            if isinstance(error, urllib.error.HTTPError):
-                raise SystemExit("no session: " + error.read().decode())
+        except urllib.error.URLError:
             time.sleep(0.1)
     raise SystemExit("chromedriver does not listen")
 

@@ -10,7 +10,8 @@
 //! | `drawing` | scales, segments, histograms, and what a state byte means |
 //! | `cases` | the table of a campaign, its histograms, and the cases worth a look |
 //! | `watched` | a recorded run, carried out with somebody looking on |
-//! | `runs` | its timelines, heap maps and story |
+//! | `lanes`, `maps` | its timelines, and its spans slot by slot |
+//! | `runs` | what is said of it, and its story |
 //!
 //! Deliberately absent: anything that is loaded, and times of day: the same folder gives the same page.
 
@@ -25,6 +26,8 @@ use crate::shards::{self, Merged};
 
 mod cases;
 mod drawing;
+mod lanes;
+mod maps;
 mod runs;
 mod watched;
 

@@ -112,7 +112,7 @@ fn assert_alone(page: &str) {
 }
 
 #[test]
-fn a_recorded_run_shows_its_phases_its_slot_its_span_and_its_story() {
+fn a_recorded_run_shows_its_phases_and_the_life_of_the_slot() {
     let folder = folder("run");
     fs::write(
         folder.join("incident.gctrace"),
@@ -156,6 +156,14 @@ fn a_recorded_run_shows_its_phases_its_slot_its_span_and_its_story() {
         states,
         ["fresh", "object", "dead", "dead", "object", "object"]
     );
+}
+
+#[test]
+fn a_recorded_run_shows_its_span_and_its_story() {
+    let folder = folder("span");
+    let text = incident("makefunc", "Setting");
+    fs::write(folder.join("incident.gctrace"), text).unwrap();
+    let page = page(&[folder.to_str().unwrap()]);
     // The span: one square a slot, at the report and at the end, and one picture an operation.
     let maps = between(&page, "<svg class=\"map\"", "</svg>");
     assert_eq!(maps.len(), 2);

@@ -242,6 +242,8 @@ mod tests {
         assert_eq!(shell("kill -ABRT $$", PATIENCE).exit, Exit::Signal(6));
         assert_eq!(shell("kill -SEGV $$", PATIENCE).exit, Exit::Signal(11));
         assert_eq!(shell("exit 0", PATIENCE).exit, Exit::Code(0));
+        assert!(shell("kill -TERM $$", PATIENCE).was_told_to_end());
+        assert!(!shell("kill -ABRT $$", PATIENCE).was_told_to_end());
     }
 
     #[test]

@@ -60,6 +60,12 @@ pub(crate) fn write_end(out: &mut dyn Write, options: &Options, tally: &Tally) -
 
 /// The table for people.
 pub(crate) fn write_table(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
+    write_rows(out, tally)?;
+    write_breaches(out, tally)
+}
+
+/// The table without a word on promises, which takes a whole campaign.
+pub(crate) fn write_rows(out: &mut dyn Write, tally: &Tally) -> io::Result<()> {
     writeln!(
         out,
         "{:<5}{:<24}{:<10}{:>6}{:>7}{:>7}  {:>15}{:>7}{:>7}{:>6}  found first by",
@@ -88,7 +94,7 @@ pub(crate) fn write_table(out: &mut dyn Write, tally: &Tally) -> io::Result<()> 
     for (outcome, name) in Outcome::ALL {
         writeln!(out, "    {name:<20}{:>7}", sum.outcome(outcome))?;
     }
-    write_breaches(out, tally)
+    Ok(())
 }
 
 /// Every promise that was broken.

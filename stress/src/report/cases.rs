@@ -4,7 +4,7 @@
 use gc_core::CheckLevel;
 
 use super::drawing::{Histogram, Scale, Segment, Tick, length};
-use super::runs::Mark;
+use super::lanes::Mark;
 use super::{Body, Card, Finding};
 use crate::campaign::{Kind, Outcome, Reading, Row};
 use crate::shards::Merged;
@@ -282,29 +282,16 @@ fn case_view(reading: &Reading, seed: u64) -> CaseView {
     let struck = case.strike_at as f64;
     let found = verdict.found.as_ref().map(|told| told.at_op as f64);
     let until = found.unwrap_or(scale.to).max(struck);
-    let segments = [
-        scale.segment(
-            0.0,
-            struck,
-            "sound",
-            "before the fault".to_string(),
-            "sound",
-        ),
-        scale.segment(
-            struck,
-            until,
-            "unseen",
-            "the fault is there, unseen".to_string(),
-            "unseen",
-        ),
-        scale.segment(
-            until,
-            scale.to,
-            "seen",
-            "it was reported".to_string(),
-            "reported",
-        ),
+    let stretches = [
+        (0.0, struck, "sound", "before the fault"),
+        (struck, until, "unseen", "the fault is there, unseen"),
+        (until, scale.to, "seen", "it was reported"),
     ];
+    let segments = stretches
+        .into_iter()
+        .filter_map(|(from, to, class, title)| {
+            scale.segment(from, to, class, title.to_string(), class)
+        });
     let mark = |at: f64, class, label: String| {
         let x = scale.at(at);
         Mark {
@@ -323,6 +310,21 @@ fn case_view(reading: &Reading, seed: u64) -> CaseView {
         let label = format!("{} at {}", told.check, told.at_op);
         marks.push(mark(told.at_op as f64, "reported", label));
     }
+    CaseView {
+        facts: facts(reading),
+        segments: segments.collect(),
+        marks,
+        ticks: scale.ticks(8),
+        command: format!(
+            "gc-stress campaign --seed {seed} --cases {}..{} --json",
+            case.index,
+            case.index + 1
+        ),
+    }
+}
+
+fn facts(reading: &Reading) -> Vec<(&'static str, String)> {
+    let Reading { case, verdict } = reading;
     let mut facts = vec![
         ("outcome", verdict.outcome.id().to_string()),
         (
@@ -346,15 +348,5 @@ fn case_view(reading: &Reading, seed: u64) -> CaseView {
     if !verdict.why.is_empty() {
         facts.push(("why", verdict.why.clone()));
     }
-    CaseView {
-        facts,
-        segments: segments.into_iter().flatten().collect(),
-        marks,
-        ticks: scale.ticks(8),
-        command: format!(
-            "gc-stress campaign --seed {seed} --cases {}..{} --json",
-            case.index,
-            case.index + 1
-        ),
-    }
+    facts
 }

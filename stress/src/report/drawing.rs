@@ -139,7 +139,10 @@ fn bin_name(bin: usize) -> String {
     match bin {
         0 => "0".to_string(),
         1 => "1".to_string(),
-        bin => format!("{}–{}", 1_u64 << (bin - 1), (1_u64 << (bin - 1)) * 2 - 1),
+        bin => {
+            let least = 1_u64 << (bin - 1);
+            format!("{least}–{}", least - 1 + least)
+        }
     }
 }
 

@@ -106,7 +106,10 @@ pub(crate) fn sentence(merged: &Merged) -> String {
 
 /// Writes what a terminal shows.
 pub(crate) fn write_text(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
-    report::write_table(out, &merged.tally)?;
+    report::write_rows(out, &merged.tally)?;
+    if !merged.tally.breaches().is_empty() {
+        report::write_breaches(out, &merged.tally)?;
+    }
     writeln!(
         out,
         "\n{} files, {} of {} cases, {} there more than once, digest {}",
@@ -187,12 +190,20 @@ pub(crate) fn write_markdown(out: &mut dyn Write, merged: &Merged) -> io::Result
             writeln!(out, "  - {}: {}", cell(place), cell(says))?;
         }
     }
+    if !merged.conflicts.is_empty() {
+        writeln!(out)?;
+    }
     write_rows(out, merged)?;
     writeln!(out, "\n| outcome | cases |\n|---|---|")?;
     let sum = merged.tally.sum();
     for (outcome, name) in Outcome::ALL {
         writeln!(out, "| {name} | {} |", sum.outcome(outcome))?;
     }
+    write_broken(out, merged)?;
+    write_files(out, merged)
+}
+
+fn write_broken(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     let broken = merged
         .readings
         .values()
@@ -211,6 +222,10 @@ pub(crate) fn write_markdown(out: &mut dyn Write, merged: &Merged) -> io::Result
             cell(&reading.verdict.why)
         )?;
     }
+    Ok(())
+}
+
+fn write_files(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     writeln!(out, "\n| file | shard | cases | |\n|---|---|---|---|")?;
     for file in &merged.files {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
@@ -235,7 +250,7 @@ pub(crate) fn write_markdown(out: &mut dyn Write, merged: &Merged) -> io::Result
 fn write_rows(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     writeln!(
         out,
-        "\n| row | fault | level | cases | activated | found | 95 % | cycles | live lost | broken | found \
+        "| row | fault | level | cases | activated | found | 95 % | cycles | live lost | broken | found \
          first by |\n|---|---|---|---|---|---|---|---|---|---|---|"
     )?;
     for (subject, level, row) in merged.tally.rows() {
