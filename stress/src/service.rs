@@ -16,8 +16,6 @@ use gc_core::Heap;
 use crate::audit::Audit;
 use crate::config::{self, Keeper, POINTER_WORDS};
 use crate::error::Error;
-#[cfg(feature = "serve")]
-use crate::options::CopyBack;
 use crate::options::{Configuration, Options};
 use crate::pace::Pace;
 use crate::params::Params;

@@ -3,9 +3,9 @@
 use super::*;
 
 /// Seeds with which every written scenario is carried out.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
 /// Seeds with which the second opinion is put to the proof.
-const SEEDS_MANY: std::ops::RangeInclusive<u64> = 1..=48;
+const SEEDS_MANY: std::ops::RangeInclusive<u64> = 1..=32;
 
 fn request(seed: u64, level: CheckLevel, is_buggy: bool) -> Request {
     Request {
