@@ -309,7 +309,7 @@ pub(super) fn write_after_free(bench: &mut Bench<'_>) -> bool {
         return false;
     };
     // AddressSanitizer would end the process before any check of the heap could speak.
-    bench.heap.shared().space.exhume(place.base);
+    bench.heap.fault().space().exhume(place.base);
     let first_word = slot_pointer(place.base);
     // SAFETY: deliberately broken: the slot is free, and only the search for free slots reads it, on
     // this thread.

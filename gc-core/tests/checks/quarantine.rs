@@ -52,7 +52,8 @@ fn a_broken_record_is_restored_and_nothing_is_lost() {
 }
 
 /// Writes into the memory of an object that is gone, as a program with a stale pointer does.
-fn scribble(dead: RawGc) {
+fn scribble(heap: &Heap, dead: RawGc) {
+    heap.fault().space().exhume(dead.address());
     let word = std::ptr::with_exposed_provenance_mut::<u64>(dead.address());
     // SAFETY: deliberately broken, though not for the language: the word is committed memory of a free slot, and this is
     // the heap's only thread.
@@ -63,7 +64,7 @@ fn scribble(dead: RawGc) {
 fn dirty(heap: &Heap, mutator: &mut Mutator) -> RawGc {
     let dead = stale(heap, mutator);
     mutator.parked(|| {});
-    scribble(dead);
+    scribble(heap, dead);
     dead
 }
 
