@@ -257,7 +257,8 @@ impl<'gc> Scope<'gc> {
         remember(wanted);
         let slot = self.slot_wanted(wanted, bytes)?;
         if let Some(profile) = &shared.profile {
-            profile.look(shared, self.local, wanted, slot.address(), call_site);
+            let (cycle, address) = (shared.world.cycle(), slot.address());
+            profile.look(&shared.space, cycle, self.local, wanted, address, call_site);
         }
         Ok(slot)
     }
