@@ -166,7 +166,7 @@ impl Tally {
         self.leave(shared, Phase::Sweep);
         let sweep = self.spent[Phase::Sweep as usize];
         shared.progress.add_phase(Phase::Sweep, sweep);
-        let (before, usage) = (self.at_flip.clone(), shared.space.usage());
+        let (before, usage) = (self.at_flip, shared.space.usage());
         let bytes_freed = usage
             .bytes_freed_total
             .saturating_sub(before.bytes_freed_total);

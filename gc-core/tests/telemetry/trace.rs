@@ -125,8 +125,8 @@ fn cycles_hold_their_phases_and_violations_are_there() {
     let at_ns = (violations[0]["ts"].as_f64().unwrap() * 1000.0).round() as u64;
     assert!((begun..=ended).contains(&at_ns), "found when it was found");
     let levels = events.iter().filter(|event| event["ph"] == "C");
-    let live = levels.map(|level| level["args"]["bytes_live"].as_u64().unwrap());
-    assert_eq!(live.last(), Some(stats.bytes_live));
+    let mut live = levels.map(|level| level["args"]["bytes_live"].as_u64().unwrap());
+    assert_eq!(live.next_back(), Some(stats.bytes_live));
 }
 
 #[test]
