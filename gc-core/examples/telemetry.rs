@@ -120,6 +120,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     stock(&mut mutator, &shop, 500)?;
     visit(&mut mutator, &shop, 200)?;
+    stock(&mut mutator, &shop, 50)?;
     snapshot(&heap, &directory.join("before.heapsnapshot"))?;
     visit(&mut mutator, &shop, 100)?;
     mutator.enter(|scope| scope.get(&shop).map(|shop| shop.products.set(scope, None)))?;

@@ -309,7 +309,7 @@ impl Cycle {
             .flip(shared, self.late_returns, self.voids_in_a_row);
         self.voids_in_a_row = 0;
         if let Some(profile) = &shared.profile {
-            profile.forget_dead(shared, self.colour);
+            profile.forget_dead(self.number, self.colour, |address| shared.state(address));
         }
         shared.space.flip(self.number, self.colour);
         shared.roots.disarm();

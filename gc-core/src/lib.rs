@@ -65,6 +65,7 @@
 //! | `retention`, `snapshot` | why an object is alive; the whole graph as a file |
 //! | `stats`, `prometheus` | what a heap holds and has done; the same for a scraper |
 //! | `root`, `scope`, `upgrade`, `edge`, `mutator`, `builder`, `heap` | handles |
+//! | `facade` | the figures of a heap for the crate `metrics`, with the feature of that name |
 //! | [`raw`] | the unsafe layer for embedders |
 
 mod json;
@@ -166,6 +167,9 @@ mod builder;
 
 mod heap;
 
+#[cfg(feature = "metrics")]
+mod facade;
+
 pub mod raw;
 
 #[cfg(feature = "fault-inject")]
@@ -188,6 +192,8 @@ pub use crate::drive::{Driver, ShutdownError};
 pub use crate::edge::Edge;
 pub use crate::engine::{CollectError, StepProgress, StepReport};
 pub use crate::ephemeron::Ephemeron;
+#[cfg(feature = "metrics")]
+pub use crate::facade::MetricsReporter;
 pub use crate::gc::Gc;
 pub use crate::heap::Heap;
 pub use crate::map::SpanReport;

@@ -15,10 +15,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gc_hooks::sync::{Mutex, MutexGuard};
-use gc_sweep::Colour;
+use gc_sweep::{Colour, Space, StateByte};
 
 use crate::local::Local;
-use crate::shared::Shared;
 use crate::types::{Types, Wanted};
 
 mod encode;
@@ -110,13 +109,14 @@ impl Profile {
     #[cold]
     pub(crate) fn look(
         &self,
-        shared: &Shared,
+        space: &Space,
+        cycle: u32,
         local: &Local,
         wanted: Wanted,
         address: usize,
         call_site: &'static Location<'static>,
     ) {
-        let Some(span) = shared.space.span_of(address) else {
+        let Some(span) = space.span_of(address) else {
             return;
         };
         let slot_bytes = span.slot_bytes();
@@ -141,7 +141,7 @@ impl Profile {
         };
         if is_due {
             let site = (call_site, span.type_index());
-            self.note(site, address, slot_bytes, shared.world.cycle());
+            self.note(site, address, slot_bytes, cycle);
         }
     }
 
@@ -164,10 +164,14 @@ impl Profile {
 
     /// Between termination and flip: what is not marked is in use no more. A slot that was handed out in
     /// this cycle and is not published yet is no object so far.
-    pub(crate) fn forget_dead(&self, shared: &Shared, colour: Colour) {
-        let cycle = shared.world.cycle();
+    pub(crate) fn forget_dead(
+        &self,
+        cycle: u32,
+        colour: Colour,
+        state: impl Fn(usize) -> StateByte,
+    ) {
         self.lock().live.retain(|&address, live| {
-            let byte = shared.state(address);
+            let byte = state(address);
             byte.has_colour(colour) || !byte.is_object() && live.cycle == cycle
         });
     }

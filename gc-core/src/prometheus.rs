@@ -17,10 +17,10 @@ use crate::stats::HeapStats;
 const LOWEST_BOUND_BITS: u32 = 10;
 
 /// A figure of a heap, and how it is called.
-struct Figure {
-    name: &'static str,
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
     help: &'static str,
-    value: fn(&HeapStats) -> u64,
+    pub(crate) value: fn(&HeapStats) -> u64,
 }
 
 const fn figure(name: &'static str, help: &'static str, value: fn(&HeapStats) -> u64) -> Figure {
@@ -28,7 +28,7 @@ const fn figure(name: &'static str, help: &'static str, value: fn(&HeapStats) ->
 }
 
 /// What goes up and down.
-const GAUGES: [Figure; 15] = [
+pub(crate) const GAUGES: [Figure; 15] = [
     figure(
         "gc_healthy",
         "Whether every violation so far left the heap healthy (1) or one turned its health (0).",
@@ -95,7 +95,7 @@ const GAUGES: [Figure; 15] = [
 ];
 
 /// What only ever goes up.
-const COUNTERS: [Figure; 7] = [
+pub(crate) const COUNTERS: [Figure; 7] = [
     figure("gc_cycles_total", "Cycles that ran to their end.", |heap| {
         heap.cycles_finished
     }),

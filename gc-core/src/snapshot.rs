@@ -301,7 +301,9 @@ impl<'a> File<'a> {
             let is_weak = SYNTHETIC[kind + 1] == "(weak references)";
             let edge = if is_weak { EDGE_WEAK } else { EDGE_ELEMENT };
             for (at, &root) in roots.iter().enumerate() {
-                write!(out, "\n,{edge},{},{}", at + 1, to_node(root))?;
+                // Weak edges go by a name, here that of the kind.
+                let label = if is_weak { kind + 1 } else { at + 1 };
+                write!(out, "\n,{edge},{label},{}", to_node(root))?;
             }
         }
         for edge in &self.graph.edges {

@@ -1,10 +1,10 @@
-//! `gc-stress inspect`, and the record of a run, from outside.
+//! `gc-stress inspect`, the record of a run and snapshots of a heap, from outside.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use gc_core::PreviousRecord;
+use gc_core::{Driver, Edge, Heap, Policy, PreviousRecord, Trace};
 use serde_json::Value;
 
 /// A path for a record in an empty directory of its own.
@@ -181,4 +181,155 @@ fn a_run_that_was_killed_is_inspected() {
     );
     assert!(told.contains("\nfirst violation, recorded 20"), "{told}");
     assert!(told.contains("\n  call site: stress/src/reflect"), "{told}");
+}
+
+#[derive(Trace)]
+struct Link<'gc> {
+    number: u64,
+    next: Edge<'gc, Link<'gc>>,
+}
+
+/// A chain of ten links in one snapshot, of fifteen in the next; and the heap.
+fn two_snapshots(name: &str) -> (Heap, PathBuf, PathBuf) {
+    let before = fresh(name).with_file_name("before.heapsnapshot");
+    let after = before.with_file_name("after.heapsnapshot");
+    let heap = Heap::builder()
+        .driver(Driver::Manual)
+        .policy(Policy::STRICT)
+        .build()
+        .unwrap();
+    let mut mutator = heap.mutator();
+    let root = mutator.enter(|scope| {
+        let head = scope.alloc(Link {
+            number: 0,
+            next: Edge::none(),
+        });
+        scope.root(head)
+    });
+    for (path, links) in [(&before, 1..10), (&after, 10..15)] {
+        mutator.enter(|scope| {
+            let head = scope.get(&root).unwrap();
+            for number in links {
+                let next = Edge::none();
+                let link = scope.alloc(Link { number, next });
+                link.next.set(scope, head.next.get());
+                head.next.set(scope, link);
+            }
+            assert_eq!(head.number, 0);
+        });
+        heap.snapshot(&mut fs::File::create(path).unwrap()).unwrap();
+    }
+    // The last snapshot's cycle has swept: what the heap counts now is what stands there.
+    drop(root);
+    (heap, before, after)
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    told.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn of<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["event"] == event).collect()
+}
+
+#[test]
+fn a_snapshot_is_told_with_the_counts_of_the_heap() {
+    let (heap, _, after) = two_snapshots("inspect-counts");
+    let told = lines(&gc_stress(&["inspect", "--json"], &after));
+    assert_eq!(told[0]["event"], "snapshot");
+    assert_eq!(
+        (&told[0]["objects"], &told[0]["edges"]),
+        (&15.into(), &14.into())
+    );
+    assert_eq!(told[0]["self_bytes"], heap.stats().bytes_live);
+    let types = of(&told, "type");
+    assert_eq!(types.len(), 1);
+    assert!(types[0]["name"].as_str().unwrap().contains("Link"));
+    assert_eq!(
+        (&types[0]["objects"], &types[0]["retained_bytes"]),
+        (&15.into(), &240.into())
+    );
+    let biggest = of(&told, "object");
+    let retained = biggest
+        .iter()
+        .map(|object| object["retained_bytes"].as_u64().unwrap());
+    assert!(retained.eq((1..=15).rev().map(|links| links * 16)));
+    assert_eq!(of(&told, "roots")[0]["kind"], "(handles)");
+    let human = gc_stress(&["inspect", "--top", "1"], &after);
+    assert!(
+        text(&human.stdout)
+            .starts_with("heap snapshot: 15 objects of 1 types, 240 bytes, 14 edges\n")
+    );
+}
+
+#[test]
+fn the_way_to_an_object_and_its_dominators_are_told() {
+    let (_, before, _) = two_snapshots("inspect-path");
+    let told = lines(&gc_stress(&["inspect", "--json"], &before));
+    // The one that retains least is the end of the chain.
+    let last = of(&told, "object").pop().unwrap()["id"].to_string();
+    let told = lines(&gc_stress(&["inspect", "--json", "--path", &last], &before));
+    let path = of(&told, "path");
+    assert_eq!((path.len(), of(&told, "dominator").len()), (1 + 10, 1 + 9));
+    assert_eq!(
+        (&path[0]["name"], &path[1]["by"]),
+        (&"(handles)".into(), &"[1]".into())
+    );
+    assert!(path[2..].iter().all(|step| step["by"] == ".next"));
+    assert_eq!(path.last().unwrap()["id"].to_string(), last);
+    let nobody = gc_stress(&["inspect", "--path", "4"], &before);
+    assert_eq!(nobody.status.code(), Some(64));
+    assert!(text(&nobody.stderr).ends_with(": no object has the id 4\n"));
+}
+
+#[test]
+fn the_difference_of_two_snapshots_is_told_by_type() {
+    let (_, before, after) = two_snapshots("inspect-diff");
+    let words = ["inspect", "--json", "--diff", after.to_str().unwrap()];
+    let told = lines(&gc_stress(&words, &before));
+    let changes = of(&told, "change");
+    assert_eq!(changes.len(), 1);
+    let figures = ["added", "removed", "objects", "bytes"].map(|name| changes[0][name].as_i64());
+    assert_eq!(figures, [Some(5), Some(0), Some(5), Some(80)]);
+    let human = gc_stress(&["inspect", "--diff", after.to_str().unwrap()], &before);
+    let row = "\n         5          0         +5            +80  inspect::Link";
+    assert!(text(&human.stdout).contains(row), "{}", text(&human.stdout));
+}
+
+#[test]
+fn a_broken_snapshot_is_refused_with_the_place() {
+    let (_, before, after) = two_snapshots("inspect-broken");
+    let whole = fs::read_to_string(&before).unwrap();
+    let cases = [
+        (whole[..whole.len() / 2].to_string(), "EOF while parsing"),
+        (
+            whole.replace("\"node_count\":16", "\"node_count\":17"),
+            ": nodes: 112 numbers, expected 17 entries of 7 fields",
+        ),
+        ("{}".to_string(), "missing field `snapshot`"),
+    ];
+    for (broken, reason) in cases {
+        fs::write(&before, broken).unwrap();
+        let refused = gc_stress(&["inspect"], &before);
+        assert_eq!(refused.status.code(), Some(65), "{reason}");
+        let told = text(&refused.stderr);
+        assert!(
+            told.starts_with("error: heap snapshot ") && told.contains(reason),
+            "{told}"
+        );
+        assert!(refused.stdout.is_empty());
+    }
+    let words = ["inspect", "--diff", before.to_str().unwrap()];
+    assert_eq!(gc_stress(&words, &after).status.code(), Some(65));
+    let record = recorded("inspect-no-snapshot");
+    assert_eq!(
+        gc_stress(&["inspect", "--path", "1"], &record)
+            .status
+            .code(),
+        Some(64)
+    );
 }

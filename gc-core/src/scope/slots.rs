@@ -79,7 +79,15 @@ impl Scope<'_> {
         remember(wanted);
         let slot = self.slot_wanted(wanted, bytes)?;
         if let Some(profile) = &shared.profile {
-            profile.look(shared, self.local(), wanted, slot.address(), call_site);
+            let (cycle, address) = (shared.world.cycle(), slot.address());
+            profile.look(
+                &shared.space,
+                cycle,
+                self.local(),
+                wanted,
+                address,
+                call_site,
+            );
         }
         Ok(slot)
     }

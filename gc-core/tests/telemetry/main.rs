@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod exposition;
+mod facade;
 mod heapsnapshot;
 mod lines;
 mod profile;
