@@ -17,7 +17,7 @@ mod story;
 use std::path::Path;
 
 pub(crate) use build::this_build;
-pub(crate) use machine::Setup;
+pub(crate) use machine::{Setup, Stop};
 pub(crate) use outcome::Outcome;
 pub(crate) use report::{Difference, write_events, write_first, write_human, write_json};
 pub(crate) use shrink::{Goal, Shrunk, shrink};
@@ -44,6 +44,7 @@ pub(crate) fn setup(header: &Header) -> Result<Setup, Error> {
         policy: policy.map_err(|error| Error::Header(format!("{error}")))?,
         checks: checks.map_err(|error| Error::Header(format!("{error}")))?,
         reserve_bytes: RESERVE_BYTES,
+        stop: Stop::Never,
     })
 }
 
@@ -76,6 +77,21 @@ pub(crate) fn read(path: &Path, is_other_build_allowed: bool) -> Result<(Trace, 
         }));
     }
     Ok((trace, is_this_build))
+}
+
+/// What a smaller form of a trace must still show. Where nothing live was lost that is known as soon as the
+/// first report is.
+pub(crate) fn goal(trace: &Trace, setup: &Setup) -> Result<Goal, Error> {
+    let stop = if trace.lost == 0 {
+        Stop::AtFirst
+    } else {
+        Stop::Never
+    };
+    let setup = Setup {
+        stop,
+        ..setup.clone()
+    };
+    Goal::of(&run(&trace.program, &setup)?).ok_or(Error::NoViolation)
 }
 
 /// What a replay came to, for tests that carry their program with them.

@@ -9,7 +9,7 @@
 use gc_core::{Check, CheckLevel, Checks, Policy};
 
 use crate::error::{EXIT_FOUND, EXIT_INTERNAL, EXIT_MISSING, Error};
-use crate::lab::{self, Outcome, Setup};
+use crate::lab::{self, Outcome, Setup, Stop};
 use crate::makefunc;
 use crate::ops::{Header, Trace};
 use crate::options::{CopyBack, Options};
@@ -213,6 +213,7 @@ pub(crate) fn run(scenario: &Scenario, request: &Request) -> Result<Seen, Error>
         policy: request.policy.clone(),
         checks: request.checks,
         reserve_bytes: lab::RESERVE_BYTES,
+        stop: Stop::Never,
     };
     let (program, cause) = match scenario.source {
         Source::Workload => (recorded(request)?, None),

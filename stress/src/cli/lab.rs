@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::tolerate;
 use crate::error::{EXIT_FOUND, EXIT_INTERNAL, EXIT_MISSING, Error};
 use crate::json::write_line;
-use crate::lab::{self, Difference, Goal, Outcome, Setup, Shrunk};
+use crate::lab::{self, Difference, Outcome, Setup, Shrunk};
 use crate::ops::Trace;
 use crate::progress::Bar;
 
@@ -155,7 +155,7 @@ pub(super) fn shrink(arguments: &ShrinkArguments) -> Result<u8, Error> {
     let begun = Instant::now();
     let (trace, _) = read(&arguments.file, arguments.allow_other_build)?;
     let setup = lab::setup(&trace.header)?;
-    let goal = Goal::of(&lab::run(&trace.program, &setup)?).ok_or(Error::NoViolation)?;
+    let goal = lab::goal(&trace, &setup)?;
     let budget = Duration::from_secs(arguments.budget).saturating_sub(begun.elapsed());
     let mut out = io::stdout().lock();
     let bar = if arguments.json {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use gc_core::{CheckLevel, Phase, Policy};
 
-use super::{Setup, run};
+use super::{Setup, Stop, run};
 use crate::hash::content_hash;
 use crate::ops::{CopyMode, Kind, Op, Program, Word, Write};
 
@@ -42,6 +42,7 @@ fn behaviour() -> u32 {
             policy: Policy::COUNT,
             checks: (*level).into(),
             reserve_bytes: 1 << 26,
+            stop: Stop::Never,
         };
         // A probe that cannot be carried out is a difference too.
         seen += &match run(&probe(), &setup) {

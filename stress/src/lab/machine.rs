@@ -41,6 +41,17 @@ const MEMBERS_MAX: u32 = 256;
 #[trace(leaf)]
 pub(super) struct Opaque;
 
+/// From which report on nothing more is carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    /// None: the program runs to its end.
+    Never,
+    /// The first.
+    AtFirst,
+    /// The first of a check that names that call site, or none.
+    At(Check, Option<String>),
+}
+
 /// What a heap of the lab is built with.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -50,6 +61,8 @@ pub(crate) struct Setup {
     pub(crate) checks: Checks,
     /// Address space of the heap.
     pub(crate) reserve_bytes: usize,
+    /// How far a program is carried out.
+    pub(crate) stop: Stop,
 }
 
 /// A mutator and its stacks. The mutator is out of its place while it is inside.
@@ -99,6 +112,9 @@ pub(super) struct Machine<'p> {
     cycle: u32,
     /// The operation of the workload that was marked last.
     mark: u64,
+    stop: Stop,
+    /// What the program was to be carried out for has been reported.
+    is_over: bool,
 }
 
 /// Carries a program out on a new heap.
@@ -110,11 +126,11 @@ pub(super) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
         .checks(setup.checks)
         .reserve_bytes(setup.reserve_bytes)
         .build()?;
-    Machine::new(heap, program).run()
+    Machine::new(heap, program, setup.stop.clone()).run()
 }
 
 impl<'p> Machine<'p> {
-    fn new(heap: Heap, program: &'p Program) -> Self {
+    fn new(heap: Heap, program: &'p Program, stop: Stop) -> Self {
         Machine {
             heap,
             program,
@@ -144,12 +160,14 @@ impl<'p> Machine<'p> {
             cycle_at: Vec::new(),
             cycle: 0,
             mark: 0,
+            stop,
+            is_over: false,
         }
     }
 
     fn run(mut self) -> Result<Outcome, Error> {
         let ops = &self.program.ops;
-        while let Some(op) = ops.get(self.at) {
+        while let Some(op) = ops.get(self.at).filter(|_| !self.is_over) {
             match op {
                 Op::Enter { mutator, stack } => {
                     let is_known = *mutator < MEMBERS_MAX && *stack < MEMBERS_MAX;
@@ -185,7 +203,7 @@ impl<'p> Machine<'p> {
             }
             self.done(true);
             while let Some(op) = self.program.ops.get(self.at) {
-                if *op == Op::Leave {
+                if *op == Op::Leave || self.is_over {
                     break;
                 }
                 let is_done = self.inside(scope)?;
@@ -255,14 +273,20 @@ impl<'p> Machine<'p> {
                 .zip(self.base)
                 .and_then(|(offset, base)| self.blame.get(&(base + offset as usize)))
                 .copied();
-            self.met.push(Met {
+            let met = Met {
                 op,
                 check: *check,
                 count: count - *counted,
                 first,
                 store,
                 mark: self.mark,
-            });
+            };
+            self.is_over |= match &self.stop {
+                Stop::Never => false,
+                Stop::AtFirst => true,
+                Stop::At(check, site) => met.check == *check && met.call_site() == *site,
+            };
+            self.met.push(met);
             *counted = count;
         }
     }

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use gc_core::{Check, Policy};
 
-use super::Setup;
 use super::outcome::{Met, Outcome};
 use super::simplify;
+use super::{Setup, Stop};
 use crate::error::Error;
 use crate::ops::{Op, Program};
 
@@ -39,6 +39,15 @@ impl Goal {
             call_site: first.call_site(),
             is_of_loss: !outcome.lost.is_empty(),
         })
+    }
+
+    /// From which report on a run need not go on: a loss may show at its very end.
+    fn stop(&self) -> Stop {
+        if self.is_of_loss {
+            Stop::Never
+        } else {
+            Stop::At(self.check, self.call_site.clone())
+        }
     }
 
     /// Where a run shows it.
@@ -86,6 +95,7 @@ pub(crate) fn shrink(
         goal,
         setup: Setup {
             policy: Policy::COUNT,
+            stop: goal.stop(),
             ..setup.clone()
         },
         until: Instant::now() + budget,

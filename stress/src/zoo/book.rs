@@ -11,7 +11,7 @@ use gc_core::{Check, CheckLevel, Policy};
 use super::report::counted;
 use super::{Request, Risk, Scenario, Seen, Source, all, run};
 use crate::error::Error;
-use crate::lab::{self, Goal, Setup, Shrunk, Sites};
+use crate::lab::{self, Setup, Shrunk, Sites};
 
 const HEAD: &str = include_str!("zoo.head.md");
 /// The seed of everything on the page.
@@ -119,7 +119,7 @@ pub(super) fn smallest(scenario: &Scenario) -> Result<(Seen, Shrunk, Setup), Err
     let request = request(shrinking_level(scenario));
     let seen = run(scenario, &request)?;
     let setup = lab::setup(&seen.trace.header)?;
-    let goal = Goal::of(&seen.outcome).ok_or(Error::NoViolation)?;
+    let goal = lab::goal(&seen.trace, &setup)?;
     let shrunk = lab::shrink(&seen.trace.program, &goal, &setup, BUDGET, &mut |_, _| {
         Ok(())
     })?;
