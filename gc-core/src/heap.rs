@@ -154,7 +154,7 @@ impl Heap {
     /// What a mutator stores or allocates meanwhile may be missing; objects that only mutators inside
     /// `enter` hold stand under a root `(local pointers)`, together with what died since it was marked.
     /// A heap that has stopped reclaiming runs no cycles: it is held still instead
-    /// ([`SnapshotHold::Stopped`]), mutators are kept out of `enter` as long as the graph is taken.
+    /// ([`SnapshotHold::Stopped`](crate::SnapshotHold)), mutators are kept out of `enter` as long as the graph is taken.
     ///
     /// # Errors
     ///
