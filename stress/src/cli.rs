@@ -30,6 +30,7 @@ mod report;
 mod run;
 #[cfg(feature = "fault-inject")]
 mod shard;
+mod zoo;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
@@ -54,7 +55,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// List the scenarios.
-    List(run::ListArguments),
+    List(zoo::ListArguments),
     /// Run a scenario.
     #[command(after_help = run::EXIT_CODES)]
     Run(run::Arguments),
@@ -160,7 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let finished = catch_unwind(AssertUnwindSafe(|| match command {
-        Command::List(arguments) => run::list(&arguments),
+        Command::List(arguments) => zoo::list(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => lab::replay(&arguments),
         Command::Shrink(arguments) => lab::shrink(&arguments),

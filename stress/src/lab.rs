@@ -18,11 +18,11 @@ mod watch;
 use std::path::Path;
 
 pub(crate) use build::this_build;
-pub(crate) use machine::Setup;
+pub(crate) use machine::{Setup, Stop};
 pub(crate) use outcome::Outcome;
-pub(crate) use report::{Difference, write_human, write_json};
-pub(crate) use shrink::{Goal, shrink};
-pub(crate) use story::{write_ops, write_story, write_test};
+pub(crate) use report::{Difference, write_events, write_first, write_human, write_json};
+pub(crate) use shrink::{Goal, Shrunk, shrink};
+pub(crate) use story::{Sites, write_ops, write_sentences, write_story, write_test};
 #[cfg(feature = "fault-inject")]
 pub(crate) use watch::Watcher;
 
@@ -32,7 +32,7 @@ use crate::ops::{Header, Program, Trace, TraceError};
 use crate::options::Options;
 
 /// Address space of a heap: as much as the workload's own has.
-const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
+pub(crate) const RESERVE_BYTES: usize = crate::makefunc::RESERVE_BYTES;
 
 /// Carries a program out on a new heap.
 pub(crate) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
@@ -57,6 +57,7 @@ pub(crate) fn setup(header: &Header) -> Result<Setup, Error> {
         policy: policy.map_err(|error| Error::Header(format!("{error}")))?,
         checks: checks.map_err(|error| Error::Header(format!("{error}")))?,
         reserve_bytes: RESERVE_BYTES,
+        stop: Stop::Never,
     })
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn trace_of(scenario: &str, options: &Options, recording: Recording) 
         },
         program,
         expected,
+        lost: 0,
     }
 }
 
@@ -88,6 +90,21 @@ pub(crate) fn read(path: &Path, is_other_build_allowed: bool) -> Result<(Trace, 
         }));
     }
     Ok((trace, is_this_build))
+}
+
+/// What a smaller form of a trace must still show. Where nothing live was lost that is known as soon as the
+/// first report is.
+pub(crate) fn goal(trace: &Trace, setup: &Setup) -> Result<Goal, Error> {
+    let stop = if trace.lost == 0 {
+        Stop::AtFirst
+    } else {
+        Stop::Never
+    };
+    let setup = Setup {
+        stop,
+        ..setup.clone()
+    };
+    Goal::of(&run(&trace.program, &setup)?).ok_or(Error::NoViolation)
 }
 
 /// What a replay came to, for tests that carry their program with them.

@@ -9,8 +9,8 @@
 //!
 //! # Map
 //!
-//! A module imports only modules above it. Unsafe code stands in `reflect` and `campaign` and nowhere
-//! else.
+//! A module imports only modules above it. Unsafe code stands in `reflect`, `lab/machine` and `campaign`
+//! and nowhere else.
 //!
 //! | module | owns |
 //! |---|---|
@@ -18,12 +18,15 @@
 //! | [`hash`], [`rng`] | content hashes; random numbers that are the same everywhere |
 //! | [`driver`] | who advances the collector, as text |
 //! | [`options`], [`audit`], [`outcome`] | what a run is told, and what it comes to |
+//! | `ops`, `recorder` | the operation language and its file; what a workload does, written down |
 //! | `reflect` | fibers, compiled and reflective calls: where the bug stands |
 //! | `params`, `config`, `session` | what the service works on, each with its half of the oracle |
 //! | `pace` | when the collector runs, and how far |
 //! | `service`, `parked` | one thread's share of the service, and the mutators parked beside it |
 //! | [`makefunc`] | the scenario: Go bug 30041, on one thread or on several |
 //! | [`json`], [`human`] | its reports |
+//! | [`lab`] | programs of operations: carried out, replayed, shrunk, told as stories |
+//! | `zoo` | historical collector bugs as such programs |
 //! | `graph`, [`soak`] | random graphs with an oracle; threads that share them for as long as one likes |
 //! | [`measure`] | the figures of the concurrency goals |
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
@@ -79,6 +82,8 @@ pub mod json;
 pub mod human;
 
 pub mod lab;
+
+mod zoo;
 
 mod graph;
 

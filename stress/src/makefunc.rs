@@ -147,6 +147,7 @@ pub fn record(
         .collect::<Result<Vec<_>, _>>()?;
     search.look(0);
     while let Some(op) = search.claim() {
+        recorder::tell(|_| Op::Mark { number: op });
         let turn = turns.index(services.len());
         services[turn].serve()?;
         search.look(op);
@@ -170,6 +171,13 @@ pub fn record(
 
 /// What was done to the heap of a run, and what was reported of it.
 pub struct Recording(pub(crate) (Program, Vec<Expected>));
+
+impl Recording {
+    /// What was done.
+    pub(crate) fn into_program(self) -> Program {
+        self.0.0
+    }
+}
 
 /// What the threads share: the operations that are left, and the first violation.
 struct Search {

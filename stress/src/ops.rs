@@ -9,6 +9,7 @@
 //! does (`lab`), its text (`ops/text.rs`) and the file round it (`ops/file.rs`).
 
 mod file;
+mod read;
 mod text;
 
 pub use file::{Header, Trace, TraceError, op_text};
@@ -54,6 +55,23 @@ pub enum CopyMode {
     Plain,
 }
 
+/// How a word of an object is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Write {
+    /// As that of a new object is: without a barrier, before anybody sees it.
+    Init,
+    /// Through the write barrier.
+    Set,
+    /// Of a published object, without its barrier.
+    Bare,
+    /// By a barrier that takes the new value for the old one, and the old one for the new.
+    Swapped,
+    /// A pointer, into a word of which the object's map says that it is none.
+    Hide,
+    /// Through the write barrier, into a word of which the object's map says that it is no pointer.
+    Pun,
+}
+
 /// One operation.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Op {
@@ -75,32 +93,9 @@ pub enum Op {
     },
     /// A new object without pointers, of so many bytes.
     Bytes { object: ObjectId, bytes: u32 },
-    /// A field is written as that of a new object is: without a barrier.
-    Init {
-        object: ObjectId,
-        field: u32,
-        value: Word,
-    },
-    /// A field is written through the write barrier.
-    Set {
-        object: ObjectId,
-        field: u32,
-        value: Word,
-    },
-    /// A field of a published object is written without its barrier.
-    SetBare {
-        object: ObjectId,
-        field: u32,
-        value: Word,
-    },
-    /// As `Set`, by a barrier that takes the new value for the old one, and the old one for the new.
-    SetSwapped {
-        object: ObjectId,
-        field: u32,
-        value: Word,
-    },
-    /// A pointer is written into a word of which the object's map says that it is none.
-    Hide {
+    /// A word of an object is written.
+    Write {
+        how: Write,
         object: ObjectId,
         field: u32,
         value: Word,
@@ -109,6 +104,8 @@ pub enum Op {
     Store { slot: u32, value: Word },
     /// A slot is written through the write barrier.
     CopyBack { slot: u32, value: Word },
+    /// A slot is called live though nothing was stored: its word is what was there.
+    Revive { slot: u32 },
     /// A reflective call: arguments into slots from `base` on, the result into the slot behind them,
     /// and all of them retired.
     Call {
@@ -155,7 +152,8 @@ pub enum Op {
     Start,
     /// The collector works, so many units.
     Step { units: u32 },
-    /// The collector works up to a phase of the cycle that runs, or else of a new one.
+    /// The collector works up to a phase of the cycle that runs, or else of a new one. A mutator that is
+    /// inside answers it meanwhile.
     Until { phase: Phase },
     /// The collector works to the end of its cycle.
     Finish,
@@ -188,11 +186,7 @@ impl Op {
                     .filter_map(|(_, word)| word.object_mut())
                     .for_each(see);
             }
-            Op::Init { object, value, .. }
-            | Op::Set { object, value, .. }
-            | Op::SetBare { object, value, .. }
-            | Op::SetSwapped { object, value, .. }
-            | Op::Hide { object, value, .. } => {
+            Op::Write { object, value, .. } => {
                 see(object);
                 value.object_mut().into_iter().for_each(see);
             }
@@ -223,21 +217,8 @@ impl Op {
             | Op::Release { object }
             | Op::Weak { object, .. } => see(object),
             Op::Fault { object, .. } => object.iter_mut().for_each(see),
-            Op::Enter { .. }
-            | Op::Leave
-            | Op::Push { .. }
-            | Op::Pop
-            | Op::Retire { .. }
-            | Op::Upgrade { .. }
-            | Op::Entry { .. }
-            | Op::Start
-            | Op::Step { .. }
-            | Op::Until { .. }
-            | Op::Finish
-            | Op::Collect
-            | Op::Verify
-            | Op::Park
-            | Op::Mark { .. } => {}
+            // Seats, slots, weak references and the collector are named by other numbers.
+            _ => {}
         }
     }
 
@@ -277,3 +258,6 @@ pub struct Program {
     /// What is done.
     pub ops: Vec<Op>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,6 +122,17 @@ impl Bar {
         self.bar.set_position(self.ops.saturating_sub(left));
     }
 
+    /// A bar for scenarios that are carried out.
+    pub(crate) fn for_scenarios(scenarios: u64) -> Self {
+        Bar::new(scenarios)
+    }
+
+    /// Shows that one more is done.
+    pub(crate) fn show_scenario(&self, name: &'static str) {
+        self.bar.set_message(name);
+        self.bar.inc(1);
+    }
+
     /// A bar that nobody sees.
     pub fn hidden() -> Self {
         Bar {

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use gc_core::{AllocError, Check, Gc, Health, Object, Root, RootError, Scope};
 
-use crate::ops::{Expected, Kind, ObjectId, Op, Program, Word};
+use crate::ops::{Expected, Kind, ObjectId, Op, Program, Word, Write};
 
 thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
@@ -135,7 +135,8 @@ pub(crate) fn root<'gc, T: Object + ?Sized>(
 
 /// A store through the barrier into a field.
 pub(crate) fn set<T: ?Sized, V: ?Sized>(holder: Gc<'_, T>, field: u32, value: Option<Gc<'_, V>>) {
-    tell(|recorder| Op::Set {
+    tell(|recorder| Op::Write {
+        how: Write::Set,
         object: recorder.known(holder.address()),
         field,
         value: recorder.word(value.map_or(0, Gc::address)),

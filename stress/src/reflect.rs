@@ -11,7 +11,7 @@
 //! emits one for a stack. A function from [`make_func`] is called through
 //! [`Running::call_reflect`], and there stands the bug.
 //!
-//! The one room of the crate where unsafe code may stand. Invariants: a [`Running`] pairs the scope
+//! A room where unsafe code may stand. Invariants: a [`Running`] pairs the scope
 //! of an `enter` with a stack of the very mutator that entered, and only this file can make one; a
 //! slot with a kind is live and holds a pointer to an object of that kind, so a typed load needs
 //! no trust in its caller. A runtime and its fibers are used by the thread that made them.

@@ -16,11 +16,9 @@ use gc_core::Heap;
 use crate::audit::Audit;
 use crate::config::{self, Keeper, POINTER_WORDS};
 use crate::error::Error;
-use crate::ops::Op;
 use crate::options::{Configuration, Options};
 use crate::pace::Pace;
 use crate::params::Params;
-use crate::recorder;
 use crate::reflect::{Running, Runtime, Slot, Value};
 use crate::rng::Rng;
 use crate::session::{self, Ids, Record, Session};
@@ -101,8 +99,6 @@ impl Service {
     /// Serves one operation, the collector advancing before and meanwhile.
     pub(crate) fn serve(&mut self) -> Result<(), Error> {
         self.ops += 1;
-        let number = self.ops;
-        recorder::tell(|_| Op::Mark { number });
         self.pace.between(&self.heap)?;
         let connection = if self.rng.one_in(6) {
             self.busy + self.rng.index(CONNECTIONS - self.busy)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::tolerate;
 use crate::error::{EXIT_FOUND, EXIT_INTERNAL, EXIT_MISSING, Error};
 use crate::json::write_line;
-use crate::lab::{self, Difference, Goal, Outcome, Setup};
+use crate::lab::{self, Difference, Outcome, Setup, Shrunk};
 use crate::ops::Trace;
 use crate::progress::Bar;
 
@@ -21,9 +21,9 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 /// Exit codes, for the help text.
 pub(super) const REPLAY_EXIT_CODES: &str = "Exit codes: 0 replayed, as recorded, without a violation; 10 \
-replayed as recorded, with its violations, and nothing live lost; 11 other violations than were recorded; \
+replayed as recorded, with its violations, and no more live objects lost than when it was recorded; 11 other violations than were recorded; \
 64 usage; 65 the file is truncated, corrupt, of another version or by another build; 70 something live was \
-lost, the accounts do not balance, or an internal error.";
+lost that was not lost before, the accounts do not balance, or an internal error.";
 
 /// Exit codes, for the help text.
 pub(super) const SHRINK_EXIT_CODES: &str = "Exit codes: 0 shrunk, whether or not time was up; 64 usage; 65 \
@@ -118,9 +118,10 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<u8, Error> {
 }
 
 fn exit_code(trace: &Trace, outcome: &Outcome) -> u8 {
-    if !outcome.lost.is_empty() || !outcome.is_ledger_balanced {
+    let difference = Difference::of(trace, outcome);
+    if difference.lost > 0 || !outcome.is_ledger_balanced {
         EXIT_INTERNAL
-    } else if !Difference::of(trace, outcome).is_none() {
+    } else if !difference.is_none() {
         EXIT_MISSING
     } else if outcome.met.is_empty() {
         0
@@ -154,7 +155,7 @@ pub(super) fn shrink(arguments: &ShrinkArguments) -> Result<u8, Error> {
     let begun = Instant::now();
     let (trace, _) = read(&arguments.file, arguments.allow_other_build)?;
     let setup = lab::setup(&trace.header)?;
-    let goal = Goal::of(&lab::run(&trace.program, &setup)?).ok_or(Error::NoViolation)?;
+    let goal = lab::goal(&trace, &setup)?;
     let budget = Duration::from_secs(arguments.budget).saturating_sub(begun.elapsed());
     let mut out = io::stdout().lock();
     let bar = if arguments.json {
@@ -182,7 +183,7 @@ pub(super) fn shrink(arguments: &ShrinkArguments) -> Result<u8, Error> {
     })?;
     bar.finish();
     let (smallest, outcome) = save(&trace, &shrunk.program, &setup, &arguments.out)?;
-    if arguments.json {
+    tolerate(if arguments.json {
         let end = End {
             event: "end",
             ops_before: trace.program.ops.len(),
@@ -193,27 +194,36 @@ pub(super) fn shrink(arguments: &ShrinkArguments) -> Result<u8, Error> {
             tried: shrunk.tried,
             elapsed_ms: begun.elapsed().as_millis() as u64,
         };
-        tolerate(write_line(&mut out, &end))?;
+        write_line(&mut out, &end)
     } else {
-        tolerate(show(&mut out, arguments.format, &smallest, &outcome))?;
-        if arguments.format == Format::Story {
-            tolerate(writeln!(
-                out,
-                "\nSHRUNK          from {} operations to {}, in {} programs and {} ms{}",
-                trace.program.ops.len(),
-                smallest.program.ops.len(),
-                shrunk.tried,
-                begun.elapsed().as_millis(),
-                if shrunk.is_minimal {
-                    ""
-                } else {
-                    "; time was up, give it again to go on"
-                }
-            ))?;
-        }
+        show(&mut out, arguments.format, &smallest, &outcome)
+    })?;
+    if !arguments.json && arguments.format == Format::Story {
+        let before = trace.program.ops.len();
+        tolerate(write_summary(&mut out, before, &shrunk, begun.elapsed()))?;
     }
     tolerate(out.flush())?;
     Ok(0)
+}
+
+fn write_summary(
+    out: &mut dyn Write,
+    before: usize,
+    shrunk: &Shrunk,
+    elapsed: Duration,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nSHRUNK          from {before} operations to {}, in {} programs and {} ms{}",
+        shrunk.program.ops.len(),
+        shrunk.tried,
+        elapsed.as_millis(),
+        if shrunk.is_minimal {
+            ""
+        } else {
+            "; time was up, give it again to go on"
+        }
+    )
 }
 
 /// Writes a program with what is reported of it.
@@ -230,6 +240,7 @@ fn save(
         header,
         program: program.clone(),
         expected: outcome.expected(),
+        lost: outcome.lost.len() as u64,
     };
     smaller.write(path)?;
     Ok((smaller, outcome))

@@ -1,9 +1,10 @@
-//! `gc-stress list` and `gc-stress run`: their arguments and exit codes.
+//! `gc-stress run`: its arguments and exit codes, and the workload. Scenarios of the zoo: `cli/zoo.rs`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gc_core::{Check, Checks, Policy, Response};
 
 use super::{threads, tolerate};
@@ -12,6 +13,7 @@ use crate::error::{EXIT_USAGE, Error};
 use crate::options::{Configuration, CopyBack, OPS_DEFAULT, Options};
 use crate::outcome::Outcome;
 use crate::progress::Bar;
+use crate::zoo::{self, Request, Scenario, Source};
 use crate::{human, json, lab, makefunc};
 
 /// Exit codes, for the help text.
@@ -20,18 +22,16 @@ violation missing, 64 usage, 65 the recording cannot be written, 70 internal err
 the process by SIGABRT.";
 
 #[derive(Args)]
-pub(super) struct ListArguments {}
-
-#[derive(Args)]
 pub(super) struct Arguments {
-    /// The scenario.
-    scenario: Scenario,
+    /// The scenario: see `list`.
+    #[arg(value_name = "NAME", value_parser = scenario())]
+    scenario: &'static Scenario,
     /// Where every decision of the run comes from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Most operations in search of the first violation, and operations served after it.
-    #[arg(long, default_value_t = OPS_DEFAULT, value_parser = clap::value_parser!(u64).range(1..))]
-    ops: u64,
+    /// Of makefunc alone: most operations in search of the first violation, and operations served after it; 100000 unless it is said.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    ops: Option<u64>,
     /// What follows from a violation: abort, hook, unhealthy, count, strict, or a full policy such
     /// as "unhealthy,sweep-count=hook". Without it GC_POLICY decides, else "unhealthy".
     #[arg(long, value_name = "SPEC")]
@@ -43,21 +43,24 @@ pub(super) struct Arguments {
     /// Who advances the collector: manual, incremental, background or background:N.
     #[arg(long, value_name = "D", default_value_t = DriverChoice::MANUAL)]
     driver: DriverChoice,
-    /// Threads that serve. More than one need another driver than manual, which steps the heap by
+    /// Of makefunc alone: threads that serve. More than one need another driver than manual, which steps the heap by
     /// the decisions of one thread.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads())]
     threads: u64,
-    /// Control: copy results back by a plain store, as Go's fix does.
+    /// With the bug. It is the default.
+    #[arg(long, conflicts_with = "fixed")]
+    buggy: bool,
+    /// Control: without it. Of makefunc: copy results back by a plain store, as Go's fix does.
     #[arg(long)]
     fixed: bool,
-    /// Control: leave the large configuration struct out.
+    /// Control of makefunc: leave the large configuration struct out.
     #[arg(long)]
     no_config_struct: bool,
     /// Write down what the run does to its heap, for `replay` and `shrink`. It runs on one thread with the
     /// manual driver; several --threads then are logical ones, whose turns are drawn from the seed.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Write violations down in this file, which outlives the process: see `inspect`.
+    /// Of makefunc alone: write violations down in this file, which outlives the process: see `inspect`.
     #[arg(long, value_name = "FILE")]
     health_record: Option<PathBuf>,
     /// Write JSON lines, and nothing else, to standard output.
@@ -65,52 +68,67 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What can be run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Scenario {
-    /// Go bug 30041: a reflective call writes its result through the write barrier.
-    Makefunc,
-}
-
-impl Scenario {
-    const fn name(self) -> &'static str {
-        match self {
-            Scenario::Makefunc => "makefunc",
-        }
-    }
-
-    const fn summary(self) -> &'static str {
-        match self {
-            Scenario::Makefunc => {
-                "Go bug 30041: a reflective call writes its result through the write barrier into \
-                 a stack slot that was never initialised"
-            }
-        }
-    }
+/// The scenario of a name.
+fn scenario() -> impl TypedValueParser<Value = &'static Scenario> {
+    let names = PossibleValuesParser::new(zoo::all().map(|scenario| scenario.name));
+    names.try_map(|name| Scenario::from_name(&name).ok_or("no scenario has that name"))
 }
 
 /// Runs the scenario that the command line names.
 pub(super) fn run(arguments: &Arguments) -> Result<u8, Error> {
-    match options(arguments) {
-        Ok(options) => run_scenario(arguments, &options),
-        Err(problem) => {
-            eprintln!("error: {problem}");
-            Ok(EXIT_USAGE)
-        }
-    }
+    let run = match arguments.scenario.source {
+        Source::Workload => options(arguments).map(|options| run_workload(arguments, &options)),
+        _ => request(arguments).map(|request| {
+            let record = arguments.record.as_deref();
+            super::zoo::run(arguments.scenario, &request, record, arguments.json)
+        }),
+    };
+    run.unwrap_or_else(|problem| {
+        eprintln!("error: {problem}");
+        Ok(EXIT_USAGE)
+    })
 }
 
-/// Lists the scenarios.
-pub(super) fn list(_arguments: &ListArguments) -> Result<u8, Error> {
-    tolerate(write_list(&mut io::stdout().lock()))?;
-    Ok(0)
+/// What a scenario of the zoo is told, or what is wrong with it.
+fn request(arguments: &Arguments) -> Result<Request, String> {
+    let strange = [
+        ("--ops", arguments.ops.is_some()),
+        ("--driver", !arguments.driver.is_manual()),
+        ("--threads", arguments.threads != 1),
+        ("--no-config-struct", arguments.no_config_struct),
+        ("--health-record", arguments.health_record.is_some()),
+    ];
+    if let Some((option, _)) = strange.iter().find(|(_, is_given)| *is_given) {
+        return Err(format!(
+            "{option} belongs to makefunc: the other scenarios are programs of a fixed length, driven by hand"
+        ));
+    }
+    Ok(Request {
+        seed: arguments.seed,
+        is_buggy: !arguments.fixed,
+        checks: arguments.checks,
+        policy: policy(arguments)?,
+    })
 }
 
-fn write_list(out: &mut dyn Write) -> io::Result<()> {
-    for scenario in Scenario::value_variants() {
-        writeln!(out, "{:<10}{}", scenario.name(), scenario.summary())?;
+/// The policy of a run, or what is wrong with it.
+fn policy(arguments: &Arguments) -> Result<Policy, String> {
+    let policy = match &arguments.policy {
+        Some(policy) => policy.clone(),
+        None => Policy::from_env()
+            .map_err(|error| format!("GC_POLICY: {error}"))?
+            .unwrap_or(Policy::MARK_UNHEALTHY),
+    };
+    let is_deadly = Check::ALL
+        .iter()
+        .any(|check| policy.response(*check) == Response::Abort);
+    if arguments.record.is_some() && is_deadly {
+        return Err(
+            "--record needs a policy that lets the process live to write the file, such as unhealthy"
+                .to_string(),
+        );
     }
-    Ok(())
+    Ok(policy)
 }
 
 /// The options of a run, or what is wrong with them or the environment.
@@ -129,24 +147,10 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
             arguments.threads
         ));
     }
-    let policy = match &arguments.policy {
-        Some(policy) => policy.clone(),
-        None => Policy::from_env()
-            .map_err(|error| format!("GC_POLICY: {error}"))?
-            .unwrap_or(Policy::MARK_UNHEALTHY),
-    };
-    let is_deadly = Check::ALL
-        .iter()
-        .any(|check| policy.response(*check) == Response::Abort);
-    if arguments.record.is_some() && is_deadly {
-        return Err(
-            "--record needs a policy that lets the process live to write the file, such as unhealthy"
-                .to_string(),
-        );
-    }
+    let policy = policy(arguments)?;
     Ok(Options {
         seed: arguments.seed,
-        ops: arguments.ops,
+        ops: arguments.ops.unwrap_or(OPS_DEFAULT),
         policy,
         checks: arguments.checks,
         copy_back: if arguments.fixed {
@@ -172,8 +176,8 @@ fn record(name: &str, options: &Options, path: &Path, bar: &Bar) -> Result<Outco
     Ok(outcome)
 }
 
-fn run_scenario(arguments: &Arguments, options: &Options) -> Result<u8, Error> {
-    let name = arguments.scenario.name();
+fn run_workload(arguments: &Arguments, options: &Options) -> Result<u8, Error> {
+    let name = arguments.scenario.name;
     let mut out = io::stdout().lock();
     let bar = if arguments.json {
         Bar::hidden()
@@ -185,9 +189,9 @@ fn run_scenario(arguments: &Arguments, options: &Options) -> Result<u8, Error> {
     } else {
         human::write_opening(&mut out, options)
     })?;
-    let outcome = match (arguments.scenario, &arguments.record) {
-        (Scenario::Makefunc, None) => makefunc::run(options, &mut |progress| bar.show(progress)),
-        (Scenario::Makefunc, Some(path)) => record(name, options, path, &bar),
+    let outcome = match &arguments.record {
+        None => makefunc::run(options, &mut |progress| bar.show(progress)),
+        Some(path) => record(name, options, path, &bar),
     };
     bar.finish();
     let outcome = outcome?;

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 
 use gc_core::{CheckLevel, Phase, Policy};
 
-use super::{Setup, run};
+use super::{Setup, Stop, run};
 use crate::hash::content_hash;
-use crate::ops::{CopyMode, Kind, Op, Program};
+use crate::ops::{CopyMode, Kind, Op, Program, Word, Write};
 
 /// Rounds of the probe.
 const ROUNDS: u32 = 24;
@@ -42,6 +42,7 @@ fn behaviour() -> u32 {
             policy: Policy::COUNT,
             checks: (*level).into(),
             reserve_bytes: 1 << 26,
+            stop: Stop::Never,
         };
         // A probe that cannot be carried out is a difference too.
         seen += &match run(&probe(), &setup) {
@@ -86,46 +87,52 @@ fn probe() -> Program {
         Op::Leave,
     ];
     for round in 0..ROUNDS {
-        let first = 100 * (round + 1);
-        let stack = round % 2;
-        ops.extend([
-            Op::Enter { mutator: 0, stack },
-            Op::Push { slots: 32 },
-            Op::Fill {
-                slot: 0,
-                count: 24 + round % 5,
-                first,
-                kind: 1,
-                shared: Some((0, 6)),
-            },
-            Op::Set {
-                object: 1,
-                field: 1 + round % 2,
-                value: crate::ops::Word::Object(first + 1),
-            },
-            Op::Call {
-                base: 28,
-                result: 1,
-                mode: CopyMode::Plain,
-                arguments: Vec::new(),
-            },
-            Op::Retire { from: 0, count: 24 },
-            Op::Call {
-                base: round % 20,
-                result: 1,
-                mode: CopyMode::Barrier,
-                arguments: Vec::new(),
-            },
-            Op::Pop,
-            Op::Leave,
-            Op::Start,
-            Op::Step {
-                units: 7 + 5 * round,
-            },
-        ]);
-        if round % 6 == 5 {
-            ops.push(Op::Until { phase: Phase::Idle });
-        }
+        add_round(&mut ops, round);
     }
     Program { kinds, ops }
+}
+
+/// A visit that leaves pointers behind in its frame, and a store over one of them.
+fn add_round(ops: &mut Vec<Op>, round: u32) {
+    let first = 100 * (round + 1);
+    let stack = round % 2;
+    ops.extend([
+        Op::Enter { mutator: 0, stack },
+        Op::Push { slots: 32 },
+        Op::Fill {
+            slot: 0,
+            count: 24 + round % 5,
+            first,
+            kind: 1,
+            shared: Some((0, 6)),
+        },
+        Op::Write {
+            how: Write::Set,
+            object: 1,
+            field: 1 + round % 2,
+            value: Word::Object(first + 1),
+        },
+        Op::Call {
+            base: 28,
+            result: 1,
+            mode: CopyMode::Plain,
+            arguments: Vec::new(),
+        },
+        Op::Retire { from: 0, count: 24 },
+        Op::Call {
+            base: round % 20,
+            result: 1,
+            mode: CopyMode::Barrier,
+            arguments: Vec::new(),
+        },
+        Op::Pop,
+        Op::Leave,
+        Op::Start,
+        Op::Step {
+            units: 7 + 5 * round,
+        },
+    ]);
+    if round % 6 == 5 {
+        ops.push(Op::Until { phase: Phase::Idle });
+    }
 }

@@ -13,31 +13,27 @@
 //! before it is used.
 #![allow(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
 
 use gc_core::raw::Shape;
-use gc_core::{Check, Checks, Driver, Heap, Mutator, Phase, Policy, Root, Trace};
+use gc_core::{Check, Checks, Driver, Heap, Mutator, Policy, Root, Trace};
 
 use super::frames::Frames;
 use super::outcome::{Lost, Met, Outcome};
 use super::shadow::Shadow;
 use super::watch::Watcher;
 use crate::error::Error;
-use crate::ops::{Kind, ObjectId, Op, Program, Word};
+use crate::ops::{Kind, ObjectId, Op, Program};
 
+mod collector;
 mod fault;
 mod hands;
 mod objects;
+mod survey;
 mod watches;
 
 /// Slots of a stack.
 const STACK_SLOTS: usize = 256;
-/// Units of a step on the way to a phase, and of one to the end of a cycle.
-const UNITS_FINE: usize = 1;
-const UNITS_COARSE: usize = 1 << 16;
-/// Steps after which a phase is given up.
-const STEPS_MAX: usize = 1 << 20;
 /// Mutators, and stacks of each, that a program may name.
 const MEMBERS_MAX: u32 = 256;
 
@@ -45,6 +41,17 @@ const MEMBERS_MAX: u32 = 256;
 #[derive(Trace)]
 #[trace(leaf)]
 pub(super) struct Opaque;
+
+/// From which report on nothing more is carried out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    /// None: the program runs to its end.
+    Never,
+    /// The first.
+    AtFirst,
+    /// The first of a check that names that call site, or none.
+    At(Check, Option<String>),
+}
 
 /// What a heap of the lab is built with.
 #[derive(Clone, Debug)]
@@ -55,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) checks: Checks,
     /// Address space of the heap.
     pub(crate) reserve_bytes: usize,
+    /// How far a program is carried out.
+    pub(crate) stop: Stop,
 }
 
 impl Setup {
@@ -111,28 +120,22 @@ pub(super) struct Machine<'p> {
     met: Vec<Met>,
     lost: Vec<Lost>,
     skipped: Vec<usize>,
+    cycle_at: Vec<u32>,
+    /// The cycle at the end of the operation before.
+    cycle: u32,
     /// The operation of the workload that was marked last.
     mark: u64,
+    stop: Stop,
+    /// What the program was to be carried out for has been reported.
+    is_over: bool,
     /// Who looks on, if anybody does.
     watcher: Option<&'p mut dyn Watcher>,
-}
-
-/// The names of shapes live as long as the process; there are as many as programs name.
-fn name_for_ever(name: &str) -> &'static str {
-    static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = names.iter().find(|known| **known == name) {
-        return known;
-    }
-    let name: &'static str = Box::leak(name.to_string().into_boxed_str());
-    names.push(name);
-    name
 }
 
 /// Carries a program out on a new heap.
 pub(super) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
     let heap = setup.heap()?;
-    Machine::new(heap, program).run()
+    Machine::new(heap, program, setup.stop.clone()).run()
 }
 
 /// As [`run`], with somebody who looks on.
@@ -143,13 +146,13 @@ pub(super) fn run_watched(
     watcher: &mut dyn Watcher,
 ) -> Result<Outcome, Error> {
     let heap = setup.heap()?;
-    let mut machine = Machine::new(heap, program);
+    let mut machine = Machine::new(heap, program, setup.stop.clone());
     machine.watcher = Some(watcher);
     machine.run()
 }
 
 impl<'p> Machine<'p> {
-    fn new(heap: Heap, program: &'p Program) -> Self {
+    fn new(heap: Heap, program: &'p Program, stop: Stop) -> Self {
         Machine {
             heap,
             program,
@@ -164,7 +167,7 @@ impl<'p> Machine<'p> {
             pairs: BTreeMap::new(),
             #[cfg(feature = "fault-inject")]
             struck: Vec::new(),
-            remembered: remembered(program)
+            remembered: survey::remembered(program)
                 .into_iter()
                 .map(|id| (id, None))
                 .collect(),
@@ -176,14 +179,18 @@ impl<'p> Machine<'p> {
             met: Vec::new(),
             lost: Vec::new(),
             skipped: Vec::new(),
+            cycle_at: Vec::new(),
+            cycle: 0,
             mark: 0,
             watcher: None,
+            stop,
+            is_over: false,
         }
     }
 
     fn run(mut self) -> Result<Outcome, Error> {
         let ops = &self.program.ops;
-        while let Some(op) = ops.get(self.at) {
+        while let Some(op) = ops.get(self.at).filter(|_| !self.is_over) {
             match op {
                 Op::Enter { mutator, stack } => {
                     let is_known = *mutator < MEMBERS_MAX && *stack < MEMBERS_MAX;
@@ -198,7 +205,7 @@ impl<'p> Machine<'p> {
                         self.at += 1;
                     }
                 }
-                _ if needs_scope(op) => self.enter(false)?,
+                _ if survey::needs_scope(op) => self.enter(false)?,
                 _ => {
                     let is_done = self.outside(op)?;
                     self.done(is_done);
@@ -219,7 +226,7 @@ impl<'p> Machine<'p> {
             }
             self.done(true);
             while let Some(op) = self.program.ops.get(self.at) {
-                if *op == Op::Leave {
+                if *op == Op::Leave || self.is_over {
                     break;
                 }
                 let is_done = self.inside(scope)?;
@@ -260,6 +267,8 @@ impl<'p> Machine<'p> {
             self.skipped.push(self.at);
         }
         self.account();
+        self.cycle_at.push(self.cycle);
+        self.cycle = self.heap.cycle();
         if let Some(watcher) = &mut self.watcher {
             watcher.after(self.at, &self.heap);
         }
@@ -290,112 +299,22 @@ impl<'p> Machine<'p> {
                 .zip(self.base)
                 .and_then(|(offset, base)| self.blame.get(&(base + offset as usize)))
                 .copied();
-            self.met.push(Met {
+            let met = Met {
                 op,
                 check: *check,
                 count: count - *counted,
                 first,
                 store,
                 mark: self.mark,
-            });
+            };
+            self.is_over |= match &self.stop {
+                Stop::Never => false,
+                Stop::AtFirst => true,
+                Stop::At(check, site) => met.check == *check && met.call_site() == *site,
+            };
+            self.met.push(met);
             *counted = count;
         }
-    }
-
-    /// An operation that needs no scope, done outside.
-    fn outside(&mut self, op: &Op) -> Result<bool, Error> {
-        match op {
-            Op::Finish => {
-                self.advance_until(Phase::Idle, UNITS_COARSE)?;
-            }
-            Op::Collect => {
-                self.heap.collect()?;
-            }
-            Op::Verify => {
-                self.heap.verify()?;
-            }
-            Op::Park => {
-                let mut mutator = self.take_mutator(self.seat)?;
-                mutator.parked(|| ());
-                self.members[self.seat.mutator].mutator = Some(mutator);
-            }
-            Op::Fault {
-                class,
-                stroke,
-                nth,
-                object,
-            } => return self.strike(class, *stroke, *nth, *object),
-            Op::Leave => return Ok(false),
-            _ => return self.anywhere(op),
-        }
-        Ok(true)
-    }
-
-    /// An operation that can be done inside and outside.
-    fn anywhere(&mut self, op: &Op) -> Result<bool, Error> {
-        match op {
-            Op::Start => self.heap.request_collect(),
-            Op::Step { units } => {
-                self.heap.step(*units as usize)?;
-            }
-            Op::Until { phase } => {
-                if self.heap.phase() == Phase::Idle {
-                    self.heap.request_collect();
-                }
-                return self.advance_until(*phase, UNITS_FINE);
-            }
-            Op::Mark { number } => self.mark = *number,
-            Op::Unroot { object } => return Ok(self.unroot(*object)),
-            Op::Hold { object } => {
-                if self.shadow.get(*object).is_none() {
-                    return Ok(false);
-                }
-                self.shadow.pin(*object);
-                *self.held.entry(*object).or_default() += 1;
-            }
-            Op::Release { object } => match self.held.get_mut(object) {
-                Some(times @ 1..) => {
-                    *times -= 1;
-                    self.shadow.unpin(*object);
-                }
-                _ => return Ok(false),
-            },
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// Steps the cycle up to a phase. False when it does not come there.
-    fn advance_until(&mut self, phase: Phase, units: usize) -> Result<bool, Error> {
-        for _ in 0..STEPS_MAX {
-            if self.heap.phase() == phase {
-                return Ok(true);
-            }
-            let before = self.heap.phase();
-            let report = self.heap.step(units)?;
-            let is_stuck = report.progress != gc_core::StepProgress::Working;
-            if is_stuck && report.phase == before && report.phase != phase {
-                return Ok(false);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Drops one root of an object.
-    fn unroot(&mut self, object: ObjectId) -> bool {
-        let Some(roots) = self
-            .roots
-            .get_mut(&object)
-            .filter(|roots| !roots.is_empty())
-        else {
-            return false;
-        };
-        drop(roots.remove(0));
-        if roots.is_empty() {
-            self.roots.remove(&object);
-        }
-        self.shadow.unpin(object);
-        true
     }
 
     /// What it came to, when the last operation was done.
@@ -419,6 +338,7 @@ impl<'p> Machine<'p> {
             met: std::mem::take(&mut self.met),
             lost: std::mem::take(&mut self.lost),
             skipped: std::mem::take(&mut self.skipped),
+            cycle_at: std::mem::take(&mut self.cycle_at),
             live_checked: live.len(),
             is_healthy: stats.is_healthy,
             is_ledger_balanced,
@@ -434,49 +354,4 @@ impl<'p> Machine<'p> {
 
 fn offset(address: Option<gc_core::Address>) -> Option<u64> {
     crate::outcome::offset(address)
-}
-
-fn needs_scope(op: &Op) -> bool {
-    !matches!(
-        op,
-        Op::Enter { .. }
-            | Op::Leave
-            | Op::Unroot { .. }
-            | Op::Hold { .. }
-            | Op::Release { .. }
-            | Op::Start
-            | Op::Step { .. }
-            | Op::Until { .. }
-            | Op::Finish
-            | Op::Collect
-            | Op::Verify
-            | Op::Park
-            | Op::Fault { .. }
-            | Op::Mark { .. }
-    )
-}
-
-/// Objects that are named when they may be gone.
-fn remembered(program: &Program) -> HashSet<ObjectId> {
-    let mut found = HashSet::new();
-    for op in &program.ops {
-        let words = match op {
-            Op::New { fields, .. } => fields.iter().map(|(_, word)| *word).collect(),
-            Op::Init { value, .. }
-            | Op::Set { value, .. }
-            | Op::SetBare { value, .. }
-            | Op::SetSwapped { value, .. }
-            | Op::Hide { value, .. }
-            | Op::Store { value, .. }
-            | Op::CopyBack { value, .. } => vec![*value],
-            Op::Shade { old, new } => vec![*old, *new],
-            Op::Fault { object, .. } => object.iter().map(|id| Word::Stale(*id)).collect(),
-            _ => Vec::new(),
-        };
-        found.extend(words.into_iter().filter_map(|word| match word {
-            Word::Stale(object) => Some(object),
-            _ => None,
-        }));
-    }
-    found
 }

@@ -99,6 +99,8 @@ pub(crate) struct Difference {
     pub(crate) missing: u64,
     /// Met, and not recorded at that operation.
     pub(crate) unexpected: u64,
+    /// Live objects lost beyond those that were lost when it was recorded.
+    pub(crate) lost: u64,
 }
 
 impl Difference {
@@ -119,12 +121,13 @@ impl Difference {
             recorded,
             missing: open.values().sum(),
             unexpected,
+            lost: (outcome.lost.len() as u64).saturating_sub(trace.lost),
         }
     }
 
     /// Whether there is none.
     pub(crate) fn is_none(self) -> bool {
-        self.missing == 0 && self.unexpected == 0
+        self.missing == 0 && self.unexpected == 0 && self.lost == 0
     }
 }
 
@@ -174,19 +177,14 @@ pub(crate) fn write_json(
         same_build: is_this_build,
     };
     write_line(out, &begin)?;
-    for met in &outcome.met {
-        write_line(out, &report(trace, met))?;
-    }
-    for lost in &outcome.lost {
-        let lost = LostReport {
-            event: "lost",
-            op: lost.op + 1,
-            object: lost.object,
-        };
-        write_line(out, &lost)?;
-    }
+    write_events(out, trace, outcome)?;
+    write_line(out, &end(trace, outcome))
+}
+
+fn end<'a>(trace: &'a Trace, outcome: &Outcome) -> End<'a> {
+    let header = &trace.header;
     let difference = Difference::of(trace, outcome);
-    let end = End {
+    End {
         event: "end",
         scenario: &header.scenario,
         seed: header.seed,
@@ -214,8 +212,27 @@ pub(crate) fn write_json(
         live_lost: outcome.lost.len(),
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
-    };
-    write_line(out, &end)
+    }
+}
+
+/// Writes what was reported, and what was lost, as JSON lines.
+pub(crate) fn write_events(
+    out: &mut dyn Write,
+    trace: &Trace,
+    outcome: &Outcome,
+) -> io::Result<()> {
+    for met in &outcome.met {
+        write_line(out, &report(trace, met))?;
+    }
+    for lost in &outcome.lost {
+        let lost = LostReport {
+            event: "lost",
+            op: lost.op + 1,
+            object: lost.object,
+        };
+        write_line(out, &lost)?;
+    }
+    Ok(())
 }
 
 /// Writes a replay for people.
@@ -237,7 +254,7 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
         writeln!(out, "    {check:<20}{count:>8}")?;
     }
     let difference = Difference::of(trace, outcome);
-    let same = if difference.is_none() {
+    let same = if difference.missing == 0 && difference.unexpected == 0 {
         "every one at the operation where it was recorded".to_string()
     } else {
         format!(
@@ -252,9 +269,10 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
     )?;
     writeln!(
         out,
-        "LIVE OBJECTS    {} checked, {} lost",
+        "LIVE OBJECTS    {} checked, {} lost, {} lost when it was recorded",
         outcome.live_checked,
-        outcome.lost.len()
+        outcome.lost.len(),
+        trace.lost
     )?;
     let accounts = if outcome.is_ledger_balanced {
         "balanced"
@@ -268,7 +286,8 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
     )
 }
 
-fn write_first(out: &mut dyn Write, trace: &Trace, met: &Met) -> io::Result<()> {
+/// Writes the first report for people.
+pub(crate) fn write_first(out: &mut dyn Write, trace: &Trace, met: &Met) -> io::Result<()> {
     let text = |op: usize| {
         let op = trace.program.ops.get(op);
         op.map_or_else(String::new, |op| op_text(op, &trace.program.kinds))

@@ -121,6 +121,13 @@ impl Shadow {
         }
     }
 
+    /// The object that a word leads to; 0 for none.
+    pub(super) fn target(&self, object: ObjectId, field: u32) -> ObjectId {
+        let known = self.objects.get(&object);
+        let target = known.and_then(|known| known.fields.get(field as usize));
+        target.copied().unwrap_or(0)
+    }
+
     /// A word leads to another object, or to none.
     pub(super) fn set(&mut self, object: ObjectId, field: u32, target: ObjectId) {
         let Some(place) = self

@@ -2,8 +2,8 @@
 //!
 //! Delta debugging: first everything after the violation, then whole visits of mutators, then runs of
 //! operations by halves, then single ones; what is left is made simpler, operand by operand, and numbered
-//! anew. A smaller program is taken if the same check still reports the same guilty store and nothing
-//! live is lost that was not lost before. Each candidate runs on a heap of its own.
+//! anew. A smaller program is taken if the same check still reports the same guilty store, and something
+//! live is lost if it was before, and else nothing. Each candidate runs on a heap of its own.
 //!
 //! Bounded by time: what it has reached when time is up is what it answers, and may be given to it again.
 //! Which candidates are tried follows from the program alone. Used by one thread.
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use gc_core::{Check, Policy};
 
-use super::Setup;
 use super::outcome::{Met, Outcome};
 use super::simplify;
+use super::{Setup, Stop};
 use crate::error::Error;
 use crate::ops::{Op, Program};
 
@@ -26,8 +26,8 @@ pub(crate) struct Goal {
     pub(crate) check: Check,
     /// The line of source code whose store led to it, if the check knows.
     pub(crate) call_site: Option<String>,
-    /// Whether something live may be lost.
-    may_lose: bool,
+    /// Whether something live is lost.
+    is_of_loss: bool,
 }
 
 impl Goal {
@@ -37,13 +37,22 @@ impl Goal {
         Some(Goal {
             check: first.check,
             call_site: first.call_site(),
-            may_lose: !outcome.lost.is_empty(),
+            is_of_loss: !outcome.lost.is_empty(),
         })
+    }
+
+    /// From which report on a run need not go on: a loss may show at its very end.
+    fn stop(&self) -> Stop {
+        if self.is_of_loss {
+            Stop::Never
+        } else {
+            Stop::At(self.check, self.call_site.clone())
+        }
     }
 
     /// Where a run shows it.
     pub(crate) fn met<'o>(&self, outcome: &'o Outcome) -> Option<&'o Met> {
-        if !self.may_lose && !outcome.lost.is_empty() {
+        if self.is_of_loss == outcome.lost.is_empty() {
             return None;
         }
         outcome.of(self.check, self.call_site.as_deref())
@@ -86,6 +95,7 @@ pub(crate) fn shrink(
         goal,
         setup: Setup {
             policy: Policy::COUNT,
+            stop: goal.stop(),
             ..setup.clone()
         },
         until: Instant::now() + budget,
@@ -148,14 +158,16 @@ impl Shrinker<'_> {
         Ok(true)
     }
 
-    /// Runs a program. If it shows what it must, cuts off what comes after that, and answers which
-    /// operations did nothing.
+    /// Runs a program. If it shows what it must, cuts off what comes after that (a loss may come later than
+    /// the report), and answers which operations did nothing.
     fn shows(&mut self, program: &mut Program) -> Option<Vec<usize>> {
         self.tried += 1;
         // A program that the heap refuses to carry out is no smaller form of one that it does.
         let outcome = super::run(program, &self.setup).ok()?;
         let met = self.goal.met(&outcome)?;
-        program.ops.truncate(met.op + 1);
+        if !self.goal.is_of_loss {
+            program.ops.truncate(met.op + 1);
+        }
         let idle = outcome.skipped.into_iter();
         Some(idle.filter(|at| *at < program.ops.len()).collect())
     }

@@ -11,7 +11,8 @@ use std::path::Path;
 use gc_core::Check;
 use thiserror::Error;
 
-use super::text::{self, Line};
+use super::read;
+use super::text::Line;
 use super::{Expected, Kind, Op, Program};
 use crate::hash::content_hash;
 
@@ -99,9 +100,11 @@ pub struct Trace {
     pub program: Program,
     /// What was reported, in the order of the operations.
     pub expected: Vec<Expected>,
+    /// Live objects that were lost, for all that was reported.
+    pub lost: u64,
 }
 
-fn checksum(body: &str) -> String {
+pub(super) fn checksum(body: &str) -> String {
     format!("{:016x}", content_hash(body.as_bytes()))
 }
 
@@ -128,7 +131,7 @@ impl Trace {
             // Writing into a string does not fail.
             let _ = writeln!(text, "kind {} {} {pointers}", kind.name, kind.words);
         }
-        let _ = writeln!(text, "ops {}", self.program.ops.len());
+        let _ = writeln!(text, "lost {}\nops {}", self.lost, self.program.ops.len());
         let mut expected = self.expected.iter().peekable();
         for (at, op) in self.program.ops.iter().enumerate() {
             let _ = writeln!(text, "{}", Line(op, &self.program.kinds));
@@ -267,14 +270,16 @@ impl<'a> Reader<'a> {
             threads: self.number(threads)?,
         };
         let mut program = Program::default();
-        let ops: usize = loop {
+        let lost = loop {
             let line = self.next().unwrap_or_default();
             match line.split_once(' ') {
                 Some(("kind", kind)) => program.kinds.push(self.kind(kind)?),
-                Some(("ops", ops)) => break self.number(ops)?,
-                _ => return Err(self.malformed("`kind` or `ops` is expected here")),
+                Some(("lost", lost)) => break self.number(lost)?,
+                _ => return Err(self.malformed("`kind` or `lost` is expected here")),
             }
         };
+        let ops = self.value("ops")?;
+        let ops: usize = self.number(ops)?;
         let expected = self.ops(&mut program)?;
         if program.ops.len() != ops {
             let found = program.ops.len();
@@ -286,6 +291,7 @@ impl<'a> Reader<'a> {
             header,
             program,
             expected,
+            lost,
         })
     }
 
@@ -328,7 +334,7 @@ impl<'a> Reader<'a> {
                 expected.push(self.expected(met, program.ops.len())?);
                 continue;
             }
-            let op = text::read(line, &program.kinds);
+            let op = read::read(line, &program.kinds);
             program
                 .ops
                 .push(op.map_err(|problem| self.malformed(problem))?);

@@ -49,6 +49,7 @@ impl Machine<'_> {
             }
             Op::Store { slot, value } => Ok(self.store(scope, *slot, *value)),
             Op::CopyBack { slot, value } => Ok(self.copy_back(scope, *slot, *value)),
+            Op::Revive { slot } => Ok(self.revive(*slot)),
             Op::Call {
                 base,
                 result,
@@ -56,17 +57,13 @@ impl Machine<'_> {
                 arguments,
             } => Ok(self.call(scope, *base, *result, *mode, arguments)),
             Op::New { .. } | Op::Bytes { .. } | Op::Fill { .. } => self.make(scope, op),
-            Op::Init { .. }
-            | Op::Set { .. }
-            | Op::SetBare { .. }
-            | Op::SetSwapped { .. }
-            | Op::Hide { .. } => Ok(self.store_field(scope, op)),
+            Op::Write { .. } => Ok(self.store_field(scope, op)),
             Op::Root { .. } | Op::Get { .. } => Ok(self.use_root(scope, op)),
             Op::Weak { .. } | Op::Upgrade { .. } | Op::Pair { .. } | Op::Entry { .. } => {
                 self.use_weakly(scope, op)
             }
             Op::Shade { old, new } => Ok(self.shade(scope, *old, *new)),
-            _ => self.anywhere(op),
+            _ => self.anywhere(Some(scope), op),
         }
     }
 
@@ -142,6 +139,23 @@ impl Machine<'_> {
         is_stored
     }
 
+    /// Calls a slot live as it is.
+    fn revive(&mut self, slot: u32) -> bool {
+        let Some(residue) = self.residue(slot).filter(|_| self.has_slots(slot, 1)) else {
+            return false;
+        };
+        self.suspect(residue);
+        let stack = &self.frames().stack;
+        // SAFETY: deliberately broken: the word is whatever stood there.
+        let is_live = unsafe { stack.init(slot as usize, RawGc::from_word(residue)) }.is_ok();
+        self.take_slot(slot, 0);
+        is_live
+    }
+
+    fn residue(&mut self, slot: u32) -> Option<usize> {
+        self.frames().stack.residue(slot as usize).ok()
+    }
+
     fn copy_back(&mut self, scope: Scope<'_>, slot: u32, value: Word) -> bool {
         let Some(value) = self.value(scope, value).filter(|_| self.has_slots(slot, 1)) else {
             return false;
@@ -150,8 +164,7 @@ impl Machine<'_> {
     }
 
     fn copy_into(&mut self, scope: Scope<'_>, slot: u32, value: Value) -> bool {
-        let residue = self.frames().stack.residue(slot as usize);
-        if let Ok(residue) = residue {
+        if let Some(residue) = self.residue(slot) {
             self.suspect(residue);
         }
         let stack = &self.frames().stack;

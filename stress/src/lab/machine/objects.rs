@@ -7,10 +7,11 @@
 use gc_core::raw::{self, RawGc};
 use gc_core::{Found, Gc, Scope};
 
-use super::{Lost, Machine, Opaque, name_for_ever};
+use super::survey::name_for_ever;
+use super::{Lost, Machine, Opaque};
 use crate::error::Error;
 use crate::lab::shadow::Body;
-use crate::ops::{Kind, ObjectId, Op, Word};
+use crate::ops::{Kind, ObjectId, Op, Word, Write};
 
 /// Largest text.
 const BYTES_MAX: u32 = 1 << 20;
@@ -205,73 +206,65 @@ impl Machine<'_> {
 
     /// Writes a field.
     pub(super) fn store_field(&mut self, scope: Scope<'_>, op: &Op) -> bool {
-        let (Op::Init {
+        let Op::Write {
+            how,
             object,
             field,
             value,
-        }
-        | Op::Set {
-            object,
-            field,
-            value,
-        }
-        | Op::SetBare {
-            object,
-            field,
-            value,
-        }
-        | Op::SetSwapped {
-            object,
-            field,
-            value,
-        }
-        | Op::Hide {
-            object,
-            field,
-            value,
-        }) = *op
+        } = *op
         else {
             return false;
         };
-        let Some(address) = self.usable(scope, object) else {
+        let Some(raw) = self.usable(scope, object).and_then(RawGc::from_word) else {
             return false;
         };
-        let is_pointer = self.is_pointer_word(object, field);
-        let (Some(value), Some(raw)) = (self.value(scope, value), RawGc::from_word(address)) else {
-            return false;
-        };
-        if is_pointer.is_none_or(|is_pointer| is_pointer == matches!(op, Op::Hide { .. })) {
+        let is_of_data = matches!(how, Write::Hide | Write::Pun);
+        if self.is_pointer_word(object, field) != Some(!is_of_data) {
             return false;
         }
-        if value.object == 0 || !matches!(op, Op::Init { .. } | Op::Set { .. }) {
+        let Some(value) = self.value(scope, value) else {
+            return false;
+        };
+        if value.object == 0 || !matches!(how, Write::Init | Write::Set) {
             self.suspect(value.word);
         }
         let (word, new) = (field as usize, RawGc::from_word(value.word));
-        match op {
-            // SAFETY: a pointer word of a live object; the value leads to a live one, unless the program
-            // says otherwise.
-            Op::Set { .. } => unsafe { raw::set_word(scope, raw, word, new) },
-            Op::SetSwapped { .. } => {
-                // SAFETY: a pointer word of a live object.
-                let old = unsafe { raw::get_word(raw, word) };
-                self.suspect(old.map_or(0, RawGc::address));
-                // SAFETY: deliberately broken: each is told for the other.
-                unsafe { raw::barrier(scope, new, old) };
-                // SAFETY: deliberately broken: the object is published.
-                unsafe { raw::init_word(raw, word, new) };
-            }
+        if how == Write::Hide {
             // SAFETY: a word that is no pointer word, as was asked above.
-            Op::Hide { .. } => unsafe { raw::set_data(raw, word, value.word) },
-            _ => {
-                // SAFETY: a pointer word of a live object.
-                let old = unsafe { raw::get_word(raw, word) };
-                self.suspect(old.map_or(0, RawGc::address));
-                // SAFETY: of a new object `init` is right; of a published one it is deliberately broken.
-                unsafe { raw::init_word(raw, word, new) };
-            }
+            unsafe { raw::set_data(raw, word, value.word) };
+        } else {
+            let is_known = how == Write::Set && self.shadow.target(object, field) != 0;
+            self.store_word(scope, raw, (word, how, is_known), new);
         }
         self.shadow.set(object, field, value.object);
         true
+    }
+
+    fn store_word(
+        &mut self,
+        scope: Scope<'_>,
+        raw: RawGc,
+        (word, how, is_known): (usize, Write, bool),
+        new: Option<RawGc>,
+    ) {
+        // SAFETY: a live object with that word. Of a word that is no pointer this is deliberately broken:
+        // what it holds is taken for one.
+        let old = unsafe { raw::get_word(raw, word) };
+        if !is_known {
+            self.suspect(old.map_or(0, RawGc::address));
+        }
+        if how == Write::Swapped {
+            // SAFETY: deliberately broken: each is told for the other.
+            unsafe { raw::barrier(scope, new, old) };
+        }
+        if matches!(how, Write::Set | Write::Pun) {
+            // SAFETY: a pointer word of a live object; the value leads to a live one, unless the program
+            // says otherwise. Of a word that is no pointer it is deliberately broken.
+            unsafe { raw::set_word(scope, raw, word, new) };
+        } else {
+            // SAFETY: of a new object `init` is right; of a published one it is deliberately broken.
+            unsafe { raw::init_word(raw, word, new) };
+        }
     }
 
     /// Whether a word of an object is one of its pointer words; `None` when it has no such word, or it is
