@@ -125,16 +125,17 @@ pub(super) struct Machine<'p> {
     cycle: u32,
     /// The operation of the workload that was marked last.
     mark: u64,
-    /// Who looks on, if anybody does.
-    watcher: Option<&'p mut dyn Watcher>,
     stop: Stop,
     /// What the program was to be carried out for has been reported.
     is_over: bool,
+    /// Who looks on, if anybody does.
+    watcher: Option<&'p mut dyn Watcher>,
 }
 
 /// Carries a program out on a new heap.
 pub(super) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
-    Machine::new(setup.heap()?, program, setup.stop.clone()).run()
+    let heap = setup.heap()?;
+    Machine::new(heap, program, setup.stop.clone()).run()
 }
 
 /// As [`run`], with somebody who looks on.
@@ -144,7 +145,8 @@ pub(super) fn run_watched(
     setup: &Setup,
     watcher: &mut dyn Watcher,
 ) -> Result<Outcome, Error> {
-    let mut machine = Machine::new(setup.heap()?, program, setup.stop.clone());
+    let heap = setup.heap()?;
+    let mut machine = Machine::new(heap, program, setup.stop.clone());
     machine.watcher = Some(watcher);
     machine.run()
 }
