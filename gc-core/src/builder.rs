@@ -25,12 +25,13 @@ use crate::roots::RootTable;
 use crate::shared::Shared;
 use crate::signal::Signal;
 use crate::stores::Stores;
-use crate::timeline::{Timeline, Wanted as WantedTrace};
+use crate::timeline::Wanted as WantedTrace;
 use crate::types::{Types, Wanted};
 use crate::weak::WeakCell;
 use crate::world::World;
 
 mod error;
+mod trace;
 
 pub use error::Error;
 
@@ -262,7 +263,7 @@ impl Builder {
         self.check()?;
         let progress = self.progress();
         let stores = Stores::sampled(self.stores_one_in());
-        let timeline = timeline(self.name, self.trace)?;
+        let timeline = trace::timeline(self.name, self.trace)?;
         let mut hooks = hooks(self.policy, self.record, self.name)?;
         if let Some(timeline) = timeline.clone() {
             hooks.set_witness(move |violation| timeline.post_violation(violation));
@@ -290,7 +291,7 @@ impl Builder {
             marking: Gate::closed(),
             sweeping: Gate::closed(),
             progress,
-            events: Events::new(self.has_cycle_lines || lines_are_wanted()?),
+            events: Events::new(self.has_cycle_lines || trace::lines_are_wanted()?),
             timeline,
             profile: Profile::sampled(self.profile_one_in_bytes),
             signal: Signal::default(),
@@ -365,34 +366,6 @@ fn hooks(policy: Policy, recording: Recording, name: &str) -> Result<Hooks, Reco
         (Ok(record), _) => Ok(Hooks::with_record(policy, record)),
         (Err(error), Recording::Wished(_)) => Ok(Hooks::without_record(policy, &error)),
         (Err(error), _) => Err(error),
-    }
-}
-
-/// The timeline of a heap of this name, if one is wanted.
-fn timeline(name: &'static str, wanted: WantedTrace) -> Result<Option<Arc<Timeline>>, Error> {
-    if wanted.is_nothing() {
-        return Ok(None);
-    }
-    let path = wanted.file.clone().unwrap_or_default();
-    let refused = |error: io::Error| Error::TraceFile {
-        path,
-        kind: error.kind(),
-    };
-    let timeline = Timeline::open(name, wanted).map_err(refused)?;
-    Ok(Some(Arc::new(timeline)))
-}
-
-/// Whether the environment asks for a line a cycle.
-fn lines_are_wanted() -> Result<bool, Error> {
-    let Some(found) = std::env::var_os("GC_TRACE") else {
-        return Ok(false);
-    };
-    match found.to_str() {
-        Some("1") => Ok(true),
-        Some("0" | "") => Ok(false),
-        _ => Err(Error::TraceVariable {
-            found: found.to_string_lossy().into_owned(),
-        }),
     }
 }
 
