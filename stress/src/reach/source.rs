@@ -81,7 +81,7 @@ fn read_file(
     let parsed = fs::read_to_string(&job.file)
         .map_err(|error| (0, error.to_string()))
         .and_then(|text| {
-            syn::parse_file(&text).map_err(|error| (error.span().start().line, error.to_string()))
+            parse(&text).map_err(|error| (error.span().start().line, error.to_string()))
         });
     match parsed {
         Ok(parsed) => {
@@ -96,6 +96,18 @@ fn read_file(
             program.unparsed.insert((name, line, problem));
         }
     }
+}
+
+/// Parses a file. One that fails is tried once more with `dyn` before those traits that editions before 2021 let stand
+/// without it and the parser does not: a name with arguments in parentheses, where a type is set equal to it.
+fn parse(text: &str) -> syn::Result<syn::File> {
+    syn::parse_file(text).or_else(|error| {
+        let mut dated = text.to_string();
+        for name in ["Fn", "FnMut", "FnOnce"] {
+            dated = dated.replace(&format!("= {name}("), &format!("= dyn {name}("));
+        }
+        syn::parse_file(&dated).map_err(|_| error)
+    })
 }
 
 /// Where the file of a module is looked for.
@@ -154,5 +166,24 @@ pub(super) fn miss(
     } else {
         let problem = format!("module {name} has no file");
         program.unparsed.insert((file, line, problem));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trait_objects_of_old_editions_are_read() {
+        assert!(syn::parse_file("type Action = Fn(&u32) + Send;").is_err());
+        assert_eq!(
+            parse("type Action = Fn(&u32) + Send;\nfn f() {}")
+                .unwrap()
+                .items
+                .len(),
+            2
+        );
+        let error = parse("\nfn f( {}").err().unwrap();
+        assert_eq!(error.span().start().line, 2);
     }
 }
