@@ -22,6 +22,9 @@ const HEAD: &str = include_str!("detection.head.md");
 /// What stands where nothing was measured.
 const NOTHING: &str = "–";
 
+/// The target of tests that stand in the library.
+const UNIT_TESTS: &str = "lib";
+
 /// Checks that no fault of a campaign leads to, since it takes a second thread, a file or a second process;
 /// with the package, the test target and the test that shows each, and that fails where the check is blind.
 pub(crate) const SHOWN_ELSEWHERE: &[(Check, [&str; 3])] = &[
@@ -29,7 +32,7 @@ pub(crate) const SHOWN_ELSEWHERE: &[(Check, [&str; 3])] = &[
         Check::HookStalled,
         [
             "gc-hooks",
-            "stalls",
+            UNIT_TESTS,
             "a_hook_that_does_not_come_back_is_reported_once_at_its_deadline",
         ],
     ),
@@ -111,10 +114,11 @@ fn write_into(page: &mut String, options: &Options, tally: &Tally) {
     }
     let _ = writeln!(page, "\nChecks that no fault of a campaign leads to:\n");
     for (check, [package, target, test]) in SHOWN_ELSEWHERE {
-        let _ = writeln!(
-            page,
-            "- `{check}`: `{test}` in `{package}/tests`, target `{target}`."
-        );
+        let place = match *target {
+            UNIT_TESTS => format!("the unit tests of `{package}`"),
+            target => format!("`{package}/tests`, target `{target}`"),
+        };
+        let _ = writeln!(page, "- `{check}`: `{test}` in {place}.");
     }
 }
 
