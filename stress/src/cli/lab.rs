@@ -148,6 +148,8 @@ struct End {
     call_site: Option<String>,
     minimal: bool,
     tried: u64,
+    threads: usize,
+    driver: &'static str,
     elapsed_ms: u64,
 }
 
@@ -192,6 +194,8 @@ pub(super) fn shrink(arguments: &ShrinkArguments) -> Result<u8, Error> {
             call_site: goal.call_site,
             minimal: shrunk.is_minimal,
             tried: shrunk.tried,
+            threads: trace.header.threads,
+            driver: "manual",
             elapsed_ms: begun.elapsed().as_millis() as u64,
         };
         write_line(&mut out, &end)

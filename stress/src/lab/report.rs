@@ -88,6 +88,8 @@ struct End<'a> {
     live_lost: usize,
     ledger_balanced: bool,
     quarantined_bytes: u64,
+    threads: usize,
+    driver: &'static str,
 }
 
 /// How a replay differs from its recording.
@@ -212,6 +214,8 @@ fn end<'a>(trace: &'a Trace, outcome: &Outcome) -> End<'a> {
         live_lost: outcome.lost.len(),
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
+        threads: header.threads,
+        driver: "manual",
     }
 }
 

@@ -212,6 +212,9 @@ struct End<'a> {
     findings: Vec<Times<'a>>,
     /// Of programs; absent where something was found.
     excluded_one_in: Option<u64>,
+    /// Of the process: those of a program are logical.
+    threads: usize,
+    driver: &'static str,
     elapsed_ms: u64,
 }
 
@@ -289,6 +292,8 @@ pub fn write_json_end(
             .findings
             .is_empty()
             .then(|| excluded_one_in(outcome.programs)),
+        threads: 1,
+        driver: "manual",
         elapsed_ms: outcome.elapsed.as_millis() as u64,
     };
     write_line(out, &end)

@@ -58,6 +58,8 @@ struct End<'a> {
     live_lost: usize,
     ledger_balanced: bool,
     quarantined_bytes: u64,
+    threads: usize,
+    driver: &'static str,
 }
 
 /// Writes a run as JSON lines. Operations are counted from 1.
@@ -109,6 +111,8 @@ pub(crate) fn write_json(
         live_lost: outcome.lost.len(),
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
+        threads: 1,
+        driver: "manual",
     };
     write_line(out, &end)
 }
