@@ -34,10 +34,13 @@ fn a_buggy_service_ends_by_itself_with_the_code_of_a_survived_violation() {
     assert!(turned.is_some(), "nothing was found");
     let unhealthy = process.await_event("unhealthy");
     assert!(unhealthy.contains("instance=sick"), "{unhealthy}");
-    assert!(
-        unhealthy.contains("found bad pointer in heap"),
-        "{unhealthy}"
-    );
+    // Junk may lead to what is dead and not yet swept; then the mark queue is what is not as it should be.
+    let messages = [
+        "found bad pointer in heap",
+        "non-empty mark queue after concurrent mark",
+    ];
+    let is_told = messages.iter().any(|message| unhealthy.contains(message));
+    assert!(is_told, "{unhealthy}");
     assert_eq!(held.finish().status, 200);
     assert_eq!(process.child.wait().unwrap().code(), Some(10));
 }
