@@ -71,7 +71,7 @@
 /* r0 is a live slot of the value stack: it outlives `enter` and is shaded at Snapshot. r1 is a
  * branded pointer in the hands of user code: gone at every edge of `enter`. */
 typedef Mutator_ { byte r0; byte r1; byte colour; byte bar; byte bcol; byte answered; byte grey;
-                   bool attached; bool upgrading };
+                   bool attached; bool shading };
 Mutator_ m[2];
 
 byte col[N + 1];
@@ -98,6 +98,10 @@ byte key = 2;
 byte cell = CELL_FIRST;         /* the cell itself never dies and is never set again */
 bool cell_dead = 0;             /* ghost: what the cell was made for has been freed  */
 #endif
+#if defined(JUNK) && !defined(WRONG_SHADE_UNANNOUNCED)
+#define ANNOUNCED               /* a barrier says that it is about to shade                   */
+bool late = 0, closed = 0;      /* LateGreys: one word in the implementation, changed in one step */
+#endif
 #ifdef HELPER
 bool gate = 0;                  /* one atomic word in the implementation, */
 byte helpers = 0;                /* hence read and changed together here   */
@@ -120,9 +124,19 @@ bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stal
 #define REFUSE assert(bad_pointer)
 #endif
 
-/* Late work is a fault, except where junk may shade what is dead but not yet swept. */
-#if defined(JUNK) || defined(NO_LATE_CHECK)
+/* Barriers may be sent on by junk; what a scan meets has to be sound all the same. */
+#if defined(JUNK_POLICY) && !defined(JUNK)
+#define REFUSE_SCAN skip
+#else
+#define REFUSE_SCAN assert(bad_pointer)
+#endif
+
+/* Late work is a fault. Where junk may lead to what is dead it goes back to marking, or the flip is decided
+ * and it does not happen. */
+#if defined(NO_LATE_CHECK) || (defined(JUNK) && !defined(ANNOUNCED))
 #define NOT_LATE true
+#elif defined(JUNK)
+#define NOT_LATE (phase == IDLE -> late_grey : 1)
 #elif VOID > 0                  /* the barriers of a voided cycle are still on when it is Idle */
 #define NOT_LATE (phase == CLEAR -> late_grey : 1)
 #else
@@ -144,6 +158,30 @@ bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stal
 #define MARKING_FREE_ALLOWED false
 #endif
 
+inline push_and_mark(p) {
+#ifdef WRONG_MARK_THEN_PUSH
+  d_step { MARK_FROM(p, w, ME.bcol); w = 0 };
+  ME.grey = ME.grey | BIT(p)
+#else
+  ME.grey = ME.grey | BIT(p);           /* stealable from here on */
+  d_step { MARK_FROM(p, w, ME.bcol); w = 0 }
+#endif
+}
+
+/* Store::shade_announced: the slot may have been swept since it was looked at first. */
+inline shade_now(p) {
+  if
+  :: d_step { col[p] == ME.bcol -> skip }
+#ifndef WRONG_JUNK_NOCHECK
+  :: d_step { col[p] == 0 -> REFUSE }
+  :: d_step { col[p] != 0 && col[p] != ME.bcol -> w = col[p] };
+#else
+  :: d_step { col[p] != ME.bcol -> w = col[p] };
+#endif
+     push_and_mark(p)
+  fi
+}
+
 /* Store::shade. `p` and `w` are locals of the caller; w is the white that was seen. */
 inline shade(p) {
   if
@@ -154,12 +192,20 @@ inline shade(p) {
 #else
   :: d_step { p != 0 && col[p] != ME.bcol -> w = col[p] };
 #endif
-#ifdef WRONG_MARK_THEN_PUSH
-     d_step { MARK_FROM(p, w, ME.bcol); w = 0 };
-     ME.grey = ME.grey | BIT(p)
+#ifdef ANNOUNCED
+     ME.shading = 1;
+     if
+     :: phase == IDLE                   /* flipped: left to the sweep */
+     :: phase == MARK -> shade_now(p)
+     :: phase == TERM || phase == CLEAR ->
+        if
+        :: closed
+        :: d_step { !closed -> late = 1 }; shade_now(p)
+        fi
+     fi;
+     d_step { w = 0; ME.shading = 0 }
 #else
-     ME.grey = ME.grey | BIT(p);        /* stealable from here on */
-     d_step { MARK_FROM(p, w, ME.bcol); w = 0 }
+     push_and_mark(p)
 #endif
   fi
 }
@@ -321,7 +367,7 @@ end:
   :: d_step { CAN(UPGRADE) && ME.r1 == 0 && cell != 0 && ME.bar == OFF && MAY_UPGRADE -> give(cell) }
   :: d_step { CAN(UPGRADE) && ME.r1 == 0 && cell != 0 && ME.bar != OFF && MAY_UPGRADE ->
 #ifndef WRONG_WEAK_NAIVE
-       ME.upgrading = 1
+       ME.shading = 1
 #else
        skip
 #endif
@@ -344,7 +390,7 @@ end:
         if_marked()
      :: phase == IDLE -> d_step { give(cell) }
      fi;
-     d_step { old = 0; reread = 0; ME.upgrading = 0 }
+     d_step { old = 0; reread = 0; ME.shading = 0 }
 #endif
 #ifdef ATTACH
   :: d_step { CAN(EXIT) && ME.attached && !registry_locked ->
@@ -422,7 +468,7 @@ end:
 inline look_again(stolen, current) {
   if
 #ifndef WRONG_JUNK_NOCHECK
-  :: col[stolen] == 0 -> REFUSE
+  :: col[stolen] == 0 -> REFUSE_SCAN
   :: else ->
 #else
   :: true ->
@@ -443,7 +489,7 @@ inline visit_next(stack, current) {
   if
   :: col[hx] == nc
 #ifndef WRONG_JUNK_NOCHECK
-  :: col[hx] == 0 -> REFUSE
+  :: col[hx] == 0 -> REFUSE_SCAN
   :: col[hx] != 0 && col[hx] != nc ->
 #else
   :: col[hx] != nc ->
@@ -496,6 +542,9 @@ end:
 #endif
 #define ALL(h) (ANSWERED(0, h) && ANSWERED(1, h))
 #define REGISTERED(i) m[i].attached
+#if defined(WEAK) || defined(EPHEMERON) || defined(ANNOUNCED)
+#define DECIDES                 /* somebody asks whether a termination is under way */
+#endif
 
 /* hr = everything reachable. Inside a d_step. Ephemerons: the value lives while its key does. */
 inline reach() {
@@ -582,6 +631,9 @@ end_idle:
   d_step { armed = 1; rcol = nc };
 #endif
 #endif
+#ifdef ANNOUNCED
+  d_step { late = 0; closed = 0 };      /* all barriers of the cycle before have ended */
+#endif
 #ifndef ROOTS_SCAN_LATE
   request = SNAPSHOT;
 #endif
@@ -604,17 +656,17 @@ marking:
   :: !current && !stolen && !todo && ALL(SNAPSHOT) -> break
   od;
 
-  /* ---- termination: phase, upgrades, then one look at every deque ---- */
+  /* ---- termination: phase, shades under way, then one look at every deque ---- */
 #ifdef HELPER
   gate = 0;
 #ifndef WRONG_GATE_IGNORED
   helpers == 0;
 #endif
 #endif
-#if defined(WEAK) || defined(EPHEMERON)
+#ifdef DECIDES
   phase = TERM;
   if
-  :: !m[0].upgrading; !m[1].upgrading
+  :: !m[0].shading; !m[1].shading
   :: phase = MARK;                      /* looked often enough: mark on, come back */
 #ifdef HELPER
      gate = 1;
@@ -645,7 +697,7 @@ marking:
 #endif
   if
   :: !dry ->
-#if defined(WEAK) || defined(EPHEMERON)
+#ifdef DECIDES
      phase = MARK;
 #endif
 #ifdef HELPER
@@ -668,6 +720,12 @@ marking:
 #endif
 #ifdef EPHEMERON
   d_step { if :: key != 0 && col[key] != nc -> key = 0; cell = 0 :: else fi };
+#endif
+#ifdef ANNOUNCED
+  if
+  :: d_step { late -> late = 0; phase = MARK }; goto marking
+  :: d_step { !late -> closed = 1 }
+  fi;
 #endif
   d_step { settled = nc; phase = IDLE; request = NONE };
 #ifdef ROOTS

@@ -8,7 +8,9 @@
 //! store still tests for one value of one byte. One store in so many is then noted (stores.rs), and
 //! while a cycle marks its two words are looked at whatever the level and whatever is shaded.
 //!
-//! A shade pushes, then marks: marking first would hide the object from the termination test.
+//! A shade pushes, then marks: marking first would hide the object from the termination test. Before
+//! it reads the phase it says that it is at it, so no termination is decided between the two; what
+//! comes later is either sent on to marking or left to the sweep, never marked and not scanned.
 //! The store of a virgin slot must not come here at all; see [`crate::raw`].
 
 use core::panic::Location;
@@ -72,6 +74,16 @@ pub(crate) fn replace<'a>(
     // Release as in `set`.
     word.store(new, Ordering::Release);
     old
+}
+
+/// What became of a shade.
+enum Shaded {
+    /// It was made in time, or there was nothing to do.
+    InTime,
+    /// No object starts there.
+    Refused,
+    /// It came after marking had ended.
+    Late,
 }
 
 impl Store<'_> {
@@ -167,21 +179,51 @@ impl Store<'_> {
         if !byte.is_object() {
             return self.shared.refuse(address, source);
         }
-        let phase = self.shared.world.phase();
-        self.push_grey(Grey::new(address, origin));
-        let marked = self.shared.space.states().mark(address, byte, colour);
-        // Once a termination is decided nothing white can be reached any more, so an object that is
-        // marked here then is doubtful. The phase is the one from before the push: a mark that was made
-        // in time may be looked back on late. One that somebody else marked meanwhile is innocent.
-        let is_in_time =
-            self.shared
-                .hooks
-                .holds(Check::LateGrey, !marked || phase != Phase::Clear, || {
-                    self.shared.violation_at(Check::LateGrey, address, source)
-                });
-        if !is_in_time {
-            self.shared.late_greys.fetch_add(1, Ordering::Relaxed);
+        let is_outermost = !self.record.is_shading_here();
+        if is_outermost {
+            self.record.set_shading(true);
         }
+        let shaded = self.shade_announced(address, origin);
+        if is_outermost {
+            self.record.set_shading(false);
+        }
+        match shaded {
+            Shaded::InTime => {}
+            Shaded::Refused => self.shared.refuse(address, source),
+            Shaded::Late => {
+                self.shared
+                    .hooks
+                    .report(self.shared.violation_at(Check::LateGrey, address, source))
+            }
+        }
+    }
+
+    /// Makes an object grey, unless the flip is decided. The collector knows that somebody is at it,
+    /// so a termination that begins now waits.
+    fn shade_announced(self, address: usize, origin: Origin) -> Shaded {
+        let phase = self.shared.world.phase();
+        // The slot may have been swept, or the object marked, since it was looked at first.
+        let (byte, colour) = (self.shared.state(address), self.local.barrier_colour.get());
+        if byte.has_colour(colour) || matches!(phase, Phase::Idle | Phase::Sweep) {
+            return Shaded::InTime;
+        }
+        if !byte.is_object() {
+            return Shaded::Refused;
+        }
+        let is_decided = phase == Phase::Clear;
+        let is_asked = is_decided || phase == Phase::Terminate;
+        if is_asked && !self.shared.late_greys.admit() {
+            return Shaded::Late;
+        }
+        self.push_grey(Grey::new(address, origin));
+        let is_marked = self.shared.space.states().mark(address, byte, colour);
+        // Once a termination is decided nothing white can be reached any more, so an object that is
+        // marked here then is doubtful. One that somebody else marked meanwhile is innocent.
+        if is_marked && is_decided {
+            self.shared.late_greys.doubt();
+            return Shaded::Late;
+        }
+        Shaded::InTime
     }
 
     /// Whether the barrier of a store is left out.

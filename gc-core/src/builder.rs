@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::ephemeron::EphemeronCell;
 use crate::events::Events;
 use crate::gate::Gate;
+use crate::late::LateGreys;
 use crate::object::sealed::Described;
 use crate::pacer::Payer;
 use crate::profile::Profile;
@@ -286,7 +287,7 @@ impl Builder {
             injector: Injector::new(),
             packets: Injector::new(),
             hungry: AtomicU32::new(0),
-            late_greys: AtomicU32::new(0),
+            late_greys: LateGreys::open_list(),
             has_missed: AtomicBool::new(false),
             marking: Gate::closed(),
             sweeping: Gate::closed(),

@@ -8,7 +8,8 @@
 //!
 //! Invariants. Arm is entered only when every span is swept, so no byte holds the new colour.
 //! Nothing is scanned before every mutator has settled. The flip happens only after termination:
-//! every mutator black, no helper behind the gate, no weak upgrade under way, every deque empty.
+//! every mutator black, no helper behind the gate, no barrier and no weak upgrade under way, every
+//! deque empty.
 //! Voiding frees nothing, and the next cycle's colour differs from those of the last two (seven
 //! colours, at most [`VOIDS_IN_A_ROW_MAX`] voids in a row). Deliberately absent: hooks and events,
 //! which the engine delivers after a step.
@@ -25,6 +26,7 @@ use crate::ephemeron::{self, Pending};
 #[cfg(feature = "fault-inject")]
 use crate::fault::Site;
 use crate::gate::{Breach, Passage, Watch};
+use crate::late::Late;
 use crate::mark::{self, Drained, Marker};
 use crate::progress::{CycleReport, Reclaiming};
 use crate::request::{Handshake, colour_of};
@@ -163,6 +165,8 @@ impl Cycle {
         if !self.is_answered(shared) {
             return Advance::Waiting;
         }
+        // Nobody is in a barrier any more that was told of the flip before.
+        shared.late_greys.open();
         let mut roots = Vec::new();
         shared.roots.addresses_into(&mut roots);
         for address in roots {
@@ -207,14 +211,14 @@ impl Cycle {
         }
     }
 
-    /// Everyone is black and this marker is idle: with no helper left and no upgrade under way, one
+    /// Everyone is black and this marker is idle: with no helper left and nobody about to shade, one
     /// look at every deque decides. The phase is `Terminate` within this function only.
     fn terminate(&mut self, shared: &Shared) -> Advance {
         if let Some(advance) = self.close_gate(shared) {
             return advance;
         }
         self.enter_phase(shared, Phase::Terminate);
-        if !shared.world.upgrades_have_ended() {
+        if !shared.world.shades_have_ended() {
             self.mark_on(shared);
             return Advance::Waiting;
         }
@@ -288,18 +292,19 @@ impl Cycle {
         if let Some(advance) = self.close_gate(shared) {
             return advance;
         }
-        // What innocent barriers pushed late is marked already, and is popped by the next marking.
-        if shared.late_greys.swap(0, Ordering::Relaxed) > 0 {
-            self.late_returns += 1;
+        if let Some(reason) = shared.doubt_of_marking() {
+            self.void(shared, reason);
+            return Advance::More;
+        }
+        // The last thing before what cannot be taken back: from here on no barrier marks anything.
+        let late = shared.late_greys.close();
+        if late != Late::Nothing {
+            self.late_returns += u32::from(late == Late::Doubtful);
             if self.late_returns > LATE_RETURNS_MAX {
                 self.void(shared, Check::LateGrey);
             } else {
                 self.mark_on(shared);
             }
-            return Advance::More;
-        }
-        if let Some(reason) = shared.doubt_of_marking() {
-            self.void(shared, reason);
             return Advance::More;
         }
         weak::clear_dead(shared, shared.weak_class, self.colour);

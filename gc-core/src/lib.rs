@@ -99,6 +99,8 @@ mod world;
 
 mod gate;
 
+mod late;
+
 mod signal;
 
 mod pacer;

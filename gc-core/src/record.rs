@@ -44,8 +44,8 @@ pub(crate) struct Record {
     presence: AtomicU8,
     /// The request answered last, as bits. Written by the owner of the state word.
     answered: AtomicU64,
-    /// The mutator is between reading a weak reference and having shaded its target.
-    upgrading: AtomicBool,
+    /// The mutator is between reading the phase, for a barrier or a weak upgrade, and having shaded.
+    shading: AtomicBool,
     /// Names the thread that is inside, once it has said so; zero outside.
     thread: AtomicU64,
     /// Where it entered.
@@ -76,7 +76,7 @@ impl Record {
         Record {
             presence: AtomicU8::new(Presence::Out as u8),
             answered: AtomicU64::new(Request::FIRST.bits()),
-            upgrading: AtomicBool::new(false),
+            shading: AtomicBool::new(false),
             thread: AtomicU64::new(0),
             call_site: AtomicCell::new(None),
             stealer: grey.stealer(),
@@ -230,19 +230,25 @@ impl Record {
             .record(u64::try_from(pause_ns).unwrap_or(u64::MAX));
     }
 
-    /// Announces a weak upgrade, or its end.
+    /// Announces that the mutator is about to shade, or that it has done so. Called on its own thread.
     #[inline]
-    pub(crate) fn set_upgrading(&self, is_upgrading: bool) {
+    pub(crate) fn set_shading(&self, is_shading: bool) {
         point();
-        // SeqCst pairs with the SeqCst of `is_upgrading` and of the phase: of an upgrade that begins
-        // and a termination that begins, one sees the other.
-        self.upgrading.store(is_upgrading, Ordering::SeqCst);
+        // SeqCst pairs with the SeqCst of `is_shading` and of the phase: of a shade that begins and a
+        // termination that begins, one sees the other.
+        self.shading.store(is_shading, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_upgrading(&self) -> bool {
+    /// As seen by the mutator's own thread.
+    #[inline]
+    pub(crate) fn is_shading_here(&self) -> bool {
+        self.shading.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_shading(&self) -> bool {
         point();
-        // SeqCst pairs with `set_upgrading`; it also acquires what the upgrade shaded.
-        self.upgrading.load(Ordering::SeqCst)
+        // SeqCst pairs with `set_shading`; it also acquires what was shaded.
+        self.shading.load(Ordering::SeqCst)
     }
 }
 

@@ -16,6 +16,7 @@ use gc_sweep::{ClassId, Colour, Found, Space, Span, StateByte, Suspect};
 use crate::events::Events;
 use crate::gate::{Breach, Gate};
 use crate::grey::Grey;
+use crate::late::LateGreys;
 use crate::local::Barrier;
 use crate::pacer::Totals;
 use crate::profile::Profile;
@@ -41,8 +42,8 @@ pub(crate) struct Shared {
     pub(crate) packets: Injector<Vec<usize>>,
     /// Markers that look for work and find none.
     pub(crate) hungry: AtomicU32,
-    /// Objects that a barrier marked after the termination of the cycle in progress was decided.
-    pub(crate) late_greys: AtomicU32,
+    /// What barriers marked while the termination of the cycle in progress was looked for or decided.
+    pub(crate) late_greys: LateGreys,
     /// An object could not be scanned in the cycle in progress: what it leads to may have been missed.
     pub(crate) has_missed: AtomicBool,
     /// Who may mark beside the coordinator.
@@ -313,7 +314,6 @@ impl Shared {
 
     /// Marking begins: what was missed before is of no account.
     pub(crate) fn begin_marking(&self) {
-        self.late_greys.store(0, Ordering::Relaxed);
         self.has_missed.store(false, Ordering::Relaxed);
         self.space.begin_marking();
     }

@@ -127,9 +127,9 @@ impl<'gc> Scope<'gc> {
             return held(read());
         }
         loop {
-            self.record().set_upgrading(true);
+            self.record().set_shading(true);
             let decided = self.try_resurrect(&read, call_site);
-            self.record().set_upgrading(false);
+            self.record().set_shading(false);
             match decided {
                 Some(objects) => return objects,
                 None => yield_now(),

@@ -24,8 +24,8 @@ use crate::pauses::PauseHistogram;
 use crate::record::{HeldRecord, Record};
 use crate::request::Request;
 
-/// Looks at the mutators' upgrades before a termination is put off. An upgrade is a few instructions.
-const UPGRADE_LOOKS_MAX: u32 = 64;
+/// Looks at what mutators shade before a termination is put off. A shade is a few instructions.
+const SHADE_LOOKS_MAX: u32 = 64;
 
 /// The registered mutators and what is asked of them.
 pub(crate) struct World {
@@ -87,14 +87,14 @@ impl World {
         f(&self.lock().records)
     }
 
-    /// Whether no mutator is between reading a weak reference and having shaded its target. An upgrade
-    /// that begins later sees the phase and waits for the decision.
-    pub(crate) fn upgrades_have_ended(&self) -> bool {
-        (0..UPGRADE_LOOKS_MAX).any(|look| {
+    /// Whether no mutator is between having read the phase and having shaded. A barrier or an upgrade
+    /// that begins later sees the phase that the caller has set.
+    pub(crate) fn shades_have_ended(&self) -> bool {
+        (0..SHADE_LOOKS_MAX).any(|look| {
             if look > 0 {
                 yield_now();
             }
-            self.with_records(|records| records.iter().all(|record| !record.is_upgrading()))
+            self.with_records(|records| records.iter().all(|record| !record.is_shading()))
         })
     }
 
@@ -199,14 +199,14 @@ impl World {
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
         point();
-        // SeqCst pairs with the SeqCst of `set_phase` and with that of `Record::set_upgrading`; it
+        // SeqCst pairs with the SeqCst of `set_phase` and with that of `Record::set_shading`; it
         // also acquires what the collector did before it changed the phase.
         phase_from_word(self.phase.load(Ordering::SeqCst))
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         point();
-        // SeqCst pairs with the SeqCst of `phase` and of `Record::is_upgrading`.
+        // SeqCst pairs with the SeqCst of `phase` and of `Record::is_shading`.
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
 

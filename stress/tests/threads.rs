@@ -242,6 +242,22 @@ fn the_reports_of_a_threaded_run_say_that_it_is_one() {
     );
 }
 
+/// A stray mark that outlived the flip would keep an object whose fields were swept, and a later scan
+/// would call that a live pointer to dead memory.
+#[test]
+fn nothing_live_leads_to_dead_memory_in_the_incident() {
+    for threads in [1, 3] {
+        let line = "run makefunc --ops 40000 --policy unhealthy,dangling=abort --driver background";
+        let output = gc_stress(&format!("{line} --threads {threads} --seed 6 --json"));
+        let report = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(10),
+            "{threads} threads: {report}"
+        );
+    }
+}
+
 #[test]
 fn a_soak_ends_by_its_minutes_too() {
     let output = gc_stress("soak --minutes 0.002 --threads 1 --driver incremental");

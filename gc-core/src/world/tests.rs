@@ -150,20 +150,20 @@ fn upgrade_against_termination(order: impl Fn() + Copy + Send + Sync + 'static) 
         let mutator = {
             let case = Shared::clone(&case);
             thread::spawn(move || {
-                case.record.set_upgrading(true);
+                case.record.set_shading(true);
                 order();
                 let shades = case.world.phase() == Phase::Mark;
                 if shades {
                     case.handed_over.with_mut(|_| ());
                     case.answers.store(1, Ordering::Relaxed);
                 }
-                case.record.set_upgrading(false);
+                case.record.set_shading(false);
                 shades
             })
         };
         case.world.set_phase(Phase::Terminate);
         order();
-        let is_decided = !case.record.is_upgrading();
+        let is_decided = !case.record.is_shading();
         let seen = is_decided.then(|| case.answers.load(Ordering::Relaxed));
         let shaded = mutator.join().unwrap();
         if let Some(seen) = seen {

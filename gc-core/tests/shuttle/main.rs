@@ -12,6 +12,7 @@
 //! `SHUTTLE_TIMES` multiplies the number of schedules.
 #![cfg(shuttle)]
 
+mod junk;
 mod mutants;
 mod objects;
 mod oracle;
