@@ -40,7 +40,7 @@ pids=()
 cleanup() {
   touch "$work/stop"
   for file in "$work"/*.pid; do
-    [ ! -e "$file" ] || kill -KILL "$(cat "$file")" || true
+    kill -KILL "$(cat "$file")" || true
   done
   for pid in "${pids[@]}"; do kill "$pid" || true; done
   wait || true
@@ -99,14 +99,23 @@ start() { # instance, then more arguments of `serve`
   supervisors+=($!)
   pids+=($!)
 }
+# Asks again until all have ended: an instance may end by itself, or begin, between two looks.
 stop_all() {
   touch "$work/stop"
-  for name in a b; do
-    [ -e "$work/$name.pid" ] && kill -TERM "$(cat "$work/$name.pid")" 2>/dev/null
-  done
+  await "the end of the instances" have_ended
   wait "${supervisors[@]}" || true
   supervisors=()
   rm -f "$work/stop"
+}
+have_ended() {
+  local name pid
+  for name in a b; do
+    # One that does not listen yet would die of the signal instead of leaving.
+    [ "$(count "$name" listening)" -gt "$(count "$name" exited)" ] || continue
+    pid=$(cat "$work/$name.pid" 2>/dev/null) || continue
+    kill -TERM "$pid" 2>/dev/null || true
+  done
+  ! kill -0 "${supervisors[@]}" 2>/dev/null
 }
 supervisors=()
 
