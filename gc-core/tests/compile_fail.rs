@@ -6,6 +6,7 @@
 //! the toolchain the workspace is developed with; after a change of toolchain, `TRYBUILD=overwrite
 //! cargo test -p gc-core --test compile_fail` writes them anew, and the difference is read before
 //! it is kept.
+#![cfg(not(any(loom, shuttle, softfail_asan, softfail_tsan)))]
 
 #[test]
 fn rules_are_kept_by_the_compiler() {
