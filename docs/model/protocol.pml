@@ -98,9 +98,16 @@ byte key = 2;
 byte cell = CELL_FIRST;         /* the cell itself never dies and is never set again */
 bool cell_dead = 0;             /* ghost: what the cell was made for has been freed  */
 #endif
-#if defined(JUNK) && !defined(WRONG_SHADE_UNANNOUNCED)
+#if (defined(JUNK) || defined(WEAK)) && !defined(WRONG_SHADE_UNANNOUNCED)
 #define ANNOUNCED               /* a barrier says that it is about to shade                   */
-bool late = 0, closed = 0;      /* LateGreys: one word in the implementation, changed in one step */
+#define OPEN_ 0
+#define DECIDED 1
+#define CLOSED 2
+byte list = OPEN_;              /* LateGreys: both are one word in the implementation, */
+bool late = 0;                  /* hence read and changed together here                */
+#endif
+#ifdef WEAK
+bool told_dead = 0;             /* ghost: an upgrade has answered "dead"               */
 #endif
 #ifdef HELPER
 bool gate = 0;                  /* one atomic word in the implementation, */
@@ -113,7 +120,7 @@ bool registry_locked = 0;
 byte hx, hy, hr, hi;            /* scratch inside d_steps, zero outside them */
 
 /* Never set. They stand in assertions so that a counterexample names what it broke. */
-bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stale_upgrade;
+bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stale_upgrade, came_back;
 
 /* ---------------------------------------------------------------- shading */
 #if defined(WRONG_JUNK_NOCHECK)
@@ -199,8 +206,20 @@ inline shade(p) {
      :: phase == MARK -> shade_now(p)
      :: phase == TERM || phase == CLEAR ->
         if
-        :: closed
-        :: d_step { !closed -> late = 1 }; shade_now(p)
+        :: d_step { list == OPEN_ -> late = 1 }; shade_now(p)
+        :: list != OPEN_ ->
+#ifndef WRONG_DECIDED_UNLOOKED
+           if
+           :: col[p] == ME.bcol         /* decided: what can be reached is marked */
+           :: col[p] != ME.bcol ->
+#endif
+              if
+              :: list == CLOSED
+              :: d_step { list != CLOSED -> late = 1 }; shade_now(p)
+              fi
+#ifndef WRONG_DECIDED_UNLOOKED
+           fi
+#endif
         fi
      fi;
      d_step { w = 0; ME.shading = 0 }
@@ -267,7 +286,11 @@ inline scan_roots() {
 #if defined(WEAK) || defined(EPHEMERON)
 /* The upgrade's result. Inside a d_step. */
 inline give(t) {
+#ifdef WEAK
+  if :: t != 0 -> assert(!cell_dead || stale_upgrade); assert(!told_dead || came_back); ME.r1 = t :: else fi
+#else
   if :: t != 0 -> assert(!cell_dead || stale_upgrade); ME.r1 = t :: else fi
+#endif
 }
 
 /* After termination only what is marked may be returned. */
@@ -277,7 +300,13 @@ inline if_marked() {
   :: old == 0
   :: old != 0 ->
      if
-     :: col[old] != ME.bcol -> skip
+     :: col[old] != ME.bcol ->
+#ifdef WEAK
+        /* In Terminate it waits for the decision, in Clear it answers. */
+        if :: d_step { answers && phase == CLEAR -> told_dead = 1 } :: else fi
+#else
+        skip
+#endif
      :: col[old] == ME.bcol ->
         if
         :: d_step { reread && cell != old -> skip }
@@ -313,7 +342,7 @@ proctype Mutator(byte me) {
   byte junk;                    /* what a dead frame left in a slot nobody has written yet */
 #endif
 #if defined(WEAK) || defined(EPHEMERON)
-  bool reread;
+  bool reread, answers;
 #endif
 #ifdef SPLIT_ANSWER
   byte asked, asked_colour;
@@ -387,10 +416,11 @@ end:
 #else
         reread = 1;
 #endif
+        answers = 1;
         if_marked()
      :: phase == IDLE -> d_step { give(cell) }
      fi;
-     d_step { old = 0; reread = 0; ME.shading = 0 }
+     d_step { old = 0; reread = 0; answers = 0; ME.shading = 0 }
 #endif
 #ifdef ATTACH
   :: d_step { CAN(EXIT) && ME.attached && !registry_locked ->
@@ -545,6 +575,11 @@ end:
 #if defined(WEAK) || defined(EPHEMERON) || defined(ANNOUNCED)
 #define DECIDES                 /* somebody asks whether a termination is under way */
 #endif
+#if defined(ANNOUNCED) && !defined(WRONG_DECIDED_UNASKED)
+#define MARK_ON late = 0        /* who was admitted is waited for by the next termination */
+#else
+#define MARK_ON skip
+#endif
 
 /* hr = everything reachable. Inside a d_step. Ephemerons: the value lives while its key does. */
 inline reach() {
@@ -632,7 +667,7 @@ end_idle:
 #endif
 #endif
 #ifdef ANNOUNCED
-  d_step { late = 0; closed = 0 };      /* all barriers of the cycle before have ended */
+  d_step { late = 0; list = OPEN_ };     /* all barriers of the cycle before have ended */
 #endif
 #ifndef ROOTS_SCAN_LATE
   request = SNAPSHOT;
@@ -667,7 +702,7 @@ marking:
   phase = TERM;
   if
   :: !m[0].shading; !m[1].shading
-  :: phase = MARK;                      /* looked often enough: mark on, come back */
+  :: d_step { phase = MARK; MARK_ON };  /* looked often enough: mark on, come back */
 #ifdef HELPER
      gate = 1;
 #endif
@@ -698,7 +733,7 @@ marking:
   if
   :: !dry ->
 #ifdef DECIDES
-     phase = MARK;
+     d_step { phase = MARK; MARK_ON };
 #endif
 #ifdef HELPER
      gate = 1;
@@ -707,10 +742,23 @@ marking:
   :: else -> dry = 0
   fi;
 
+#if defined(ANNOUNCED) && !defined(WRONG_DECIDED_UNASKED)
+  if
+  :: d_step { late -> late = 0; phase = MARK }; goto marking
+  :: d_step { !late -> list = DECIDED }
+  fi;
+#endif
+
   /* ---- clear and flip ---- */
   phase = CLEAR;
 #if VOID > 0
   if :: d_step { voids > 0 -> void_cycle() }; goto end_idle :: true fi;   /* the verifier says no */
+#endif
+#ifdef ANNOUNCED
+  if
+  :: d_step { late -> late = 0; list = OPEN_; phase = MARK }; goto marking
+  :: d_step { !late -> list = CLOSED }
+  fi;
 #endif
 #ifdef WEAK
 #ifdef WRONG_CLEAR_AFTER_FLIP
@@ -720,12 +768,6 @@ marking:
 #endif
 #ifdef EPHEMERON
   d_step { if :: key != 0 && col[key] != nc -> key = 0; cell = 0 :: else fi };
-#endif
-#ifdef ANNOUNCED
-  if
-  :: d_step { late -> late = 0; phase = MARK }; goto marking
-  :: d_step { !late -> closed = 1 }
-  fi;
 #endif
   d_step { settled = nc; phase = IDLE; request = NONE };
 #ifdef ROOTS

@@ -24,6 +24,7 @@ use gc_hooks::{Check, Origin, Phase};
 use crate::fault::Site;
 use crate::grey::Grey;
 use crate::handshake;
+use crate::late::Admission;
 #[cfg(feature = "fault-inject")]
 use crate::local::Unbarriered;
 use crate::local::{Barrier, Local};
@@ -210,17 +211,23 @@ impl Store<'_> {
         if !byte.is_object() {
             return Shaded::Refused;
         }
-        let is_decided = phase == Phase::Clear;
-        let is_asked = is_decided || phase == Phase::Terminate;
-        if is_asked && !self.shared.late_greys.admit() {
-            return Shaded::Late;
+        let admission = match phase {
+            Phase::Terminate | Phase::Clear => {
+                let is_marked = || self.shared.state(address).has_colour(colour);
+                self.shared.late_greys.admit(is_marked)
+            }
+            _ => Admission::InTime,
+        };
+        match admission {
+            Admission::Needless => return Shaded::InTime,
+            Admission::Closed => return Shaded::Late,
+            Admission::InTime | Admission::Doubtful => {}
         }
         self.push_grey(Grey::new(address, origin));
         let is_marked = self.shared.space.states().mark(address, byte, colour);
         // Once a termination is decided nothing white can be reached any more, so an object that is
         // marked here then is doubtful. One that somebody else marked meanwhile is innocent.
-        if is_marked && is_decided {
-            self.shared.late_greys.doubt();
+        if is_marked && admission == Admission::Doubtful {
             return Shaded::Late;
         }
         Shaded::InTime

@@ -26,7 +26,6 @@ use crate::ephemeron::{self, Pending};
 #[cfg(feature = "fault-inject")]
 use crate::fault::Site;
 use crate::gate::{Breach, Passage, Watch};
-use crate::late::Late;
 use crate::mark::{self, Drained, Marker};
 use crate::progress::{CycleReport, Reclaiming};
 use crate::request::{Handshake, colour_of};
@@ -231,6 +230,10 @@ impl Cycle {
             self.mark_on(shared);
             return Advance::More;
         }
+        if !shared.late_greys.decide() {
+            self.mark_on(shared);
+            return Advance::More;
+        }
         self.enter_phase(shared, Phase::Clear);
         Advance::More
     }
@@ -267,10 +270,11 @@ impl Cycle {
         Some(Advance::More)
     }
 
-    /// Goes back to marking. Helpers are welcome, unless their number is in doubt, or this marker alone
+    /// Goes back to marking, whatever was decided. Helpers are welcome, unless their number is in doubt, or this marker alone
     /// is told which objects ephemerons wait for.
     fn mark_on(&mut self, shared: &Shared) {
         self.enter_phase(shared, Phase::Mark);
+        shared.late_greys.open();
         if !self.ephemerons.is_indexed() && !self.gate.is_doubtful() {
             shared.marking.open();
         }
@@ -297,9 +301,8 @@ impl Cycle {
             return Advance::More;
         }
         // The last thing before what cannot be taken back: from here on no barrier marks anything.
-        let late = shared.late_greys.close();
-        if late != Late::Nothing {
-            self.late_returns += u32::from(late == Late::Doubtful);
+        if !shared.late_greys.close() {
+            self.late_returns += 1;
             if self.late_returns > LATE_RETURNS_MAX {
                 self.void(shared, Check::LateGrey);
             } else {

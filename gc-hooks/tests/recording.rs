@@ -70,7 +70,10 @@ fn violation(cycle: u32) -> Violation {
 
 #[test]
 fn the_allocator_of_this_test_counts() {
-    assert_eq!(allocations_of(|| drop(std::hint::black_box(Box::new(7)))), 1);
+    assert_eq!(
+        allocations_of(|| drop(std::hint::black_box(Box::new(7)))),
+        1
+    );
 }
 
 #[test]
