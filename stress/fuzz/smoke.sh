@@ -49,4 +49,9 @@ ls crash-* >/dev/null || {
 }
 grep -E '^(lost|reported|accounts|panicked|refused): |SUMMARY' log
 grep -E 'stat::number_of_executed_units' log
+"$program" crash-* >again 2>&1 || {
+  tail -n 60 again
+  echo "fuzz: FAILED: what was found is found in the heap as it is, too"
+  exit 1
+}
 echo "fuzz: ok: a heap without its write barrier is found out"
