@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-static FAULT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("SOFTFAIL_FUZZ_FAULT").ok());
+static FAULT: LazyLock<Option<String>> =
+    LazyLock::new(|| std::env::var("SOFTFAIL_FUZZ_FAULT").ok());
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Err(finding) = stress::search::fuzz(bytes, Path::new("."), FAULT.as_deref()) {
