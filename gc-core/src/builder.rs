@@ -12,7 +12,7 @@ use gc_sweep::{AllocError, ClassId, Space, SpaceConfig};
 
 use crate::courier::Courier;
 use crate::cycle::Cycle;
-use crate::drive::{Drive, Driver};
+use crate::drive::{Drive, Driver, EDGE_WAIT, Pressure};
 use crate::engine::Engine;
 use crate::ephemeron::EphemeronCell;
 use crate::events::Events;
@@ -59,6 +59,7 @@ pub struct Builder {
     name: &'static str,
     record: Recording,
     soft_limit_bytes: Option<usize>,
+    edge_wait: Duration,
     stall_deadline: Duration,
     stores_one_in: u32,
     has_cycle_lines: bool,
@@ -78,6 +79,7 @@ impl Default for Builder {
             name: "heap",
             record: Recording::Off,
             soft_limit_bytes: None,
+            edge_wait: EDGE_WAIT,
             stall_deadline: Duration::from_secs(1),
             stores_one_in: 0,
             has_cycle_lines: false,
@@ -159,6 +161,13 @@ impl Builder {
     /// Default: none.
     pub fn soft_limit_bytes(mut self, bytes: usize) -> Self {
         self.soft_limit_bytes = Some(bytes);
+        self
+    }
+
+    /// How long a mutator waits for the collector at an edge of [`enter`](crate::Mutator::enter) when the heap is
+    /// over its soft limit or far over its goal. Default: 20 milliseconds.
+    pub fn edge_wait(mut self, longest: Duration) -> Self {
+        self.edge_wait = longest;
         self
     }
 
@@ -305,8 +314,11 @@ impl Builder {
             .transpose()
             .map_err(refused)?;
         let engine = Engine::new(shared, Cycle::new(self.stall_deadline), self.name);
-        let soft_limit_bytes = self.soft_limit_bytes.map(|bytes| bytes as u64);
-        Drive::start(engine, self.driver, soft_limit_bytes, courier).map_err(refused)
+        let pressure = Pressure {
+            soft_limit_bytes: self.soft_limit_bytes.map(|bytes| bytes as u64),
+            edge_wait: self.edge_wait,
+        };
+        Drive::start(engine, self.driver, pressure, courier).map_err(refused)
     }
 
     /// One store in so many is sampled; zero for none.

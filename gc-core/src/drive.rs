@@ -5,7 +5,7 @@
 //! wait); handles call in to collect as a whole. All of it ends in steps of the one state machine.
 //!
 //! Back-pressure has three stages: over the goal, mutators mark along; over the soft limit, and over
-//! twice the goal, they also wait for the cycle at the edges of `enter`, for [`EDGE_WAIT_MAX`] at most;
+//! twice the goal, they also wait for the cycle at the edges of `enter`, for [`EDGE_WAIT`] at most;
 //! at the hard limit allocation is refused. Nothing waits without a bound, since a mutator may hold what another one needs.
 
 use std::sync::Arc;
@@ -36,8 +36,8 @@ const ASSIST_UNITS_MAX: usize = 512;
 const ASSIST_TIME_MAX: Duration = Duration::from_micros(40);
 /// Work units paid at each edge of `enter` while a cycle runs.
 const EDGE_UNITS: usize = 256;
-/// How long an edge of `enter` waits for a cycle when the heap is over its soft limit.
-const EDGE_WAIT_MAX: Duration = Duration::from_millis(20);
+/// How long an edge of `enter` waits for a cycle when the heap is over its soft limit, unless it is told.
+pub(crate) const EDGE_WAIT: Duration = Duration::from_millis(20);
 /// How long an allocation that hit the limit waits for the cycle in progress.
 const RELIEF_WAIT_MAX: Duration = Duration::from_millis(100);
 /// Longest sleep between two looks at mutators that have to answer.
@@ -72,6 +72,13 @@ pub enum ShutdownError {
     Refused(#[from] CollectError),
 }
 
+/// From where on mutators wait at the edges of `enter`, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pressure {
+    pub(crate) soft_limit_bytes: Option<u64>,
+    pub(crate) edge_wait: Duration,
+}
+
 /// An engine and the driver that advances it. What handles, mutators and roots hold.
 pub(crate) struct Drive {
     engine: Arc<Engine>,
@@ -81,7 +88,7 @@ pub(crate) struct Drive {
     courier: Option<Courier>,
     /// Tells a child of `fork` from the process whose threads serve this heap.
     fork: Option<ForkMark>,
-    soft_limit_bytes: Option<u64>,
+    pressure: Pressure,
     /// Bytes ever allocated, as of the last assist. Written by mutators.
     bytes_assisted: AtomicU64,
 }
@@ -104,7 +111,7 @@ impl Drive {
     pub(crate) fn start(
         engine: Engine,
         driver: Driver,
-        soft_limit_bytes: Option<u64>,
+        pressure: Pressure,
         courier: Option<Courier>,
     ) -> std::io::Result<Self> {
         let engine = Arc::new(engine);
@@ -119,7 +126,7 @@ impl Drive {
             crew,
             courier,
             fork: has_threads.then(ForkMark::new),
-            soft_limit_bytes,
+            pressure,
             bytes_assisted: AtomicU64::new(0),
         })
     }
@@ -278,7 +285,7 @@ impl Drive {
     }
 
     fn soft_limit(&self) -> u64 {
-        self.soft_limit_bytes.unwrap_or(u64::MAX)
+        self.pressure.soft_limit_bytes.unwrap_or(u64::MAX)
     }
 
     /// Both edges of `enter`, with empty hands: hooks are delivered, and the incremental driver
@@ -291,7 +298,7 @@ impl Drive {
                 record.paused_since(begun);
             }
         }
-        if (self.soft_limit_bytes.is_some() || self.shared.progress.is_pressed())
+        if (self.pressure.soft_limit_bytes.is_some() || self.shared.progress.is_pressed())
             && self.driver != Driver::Manual
         {
             self.throttle(record);
@@ -313,7 +320,8 @@ impl Drive {
         }
         let begun = Instant::now();
         // A cycle that is refused, or not over by then, shows in the next allocation.
-        let _late_or_refused = self.run_cycle(Some(begun + EDGE_WAIT_MAX), WAIT_UNITS);
+        let deadline = begun.checked_add(self.pressure.edge_wait);
+        let _late_or_refused = self.run_cycle(deadline, WAIT_UNITS);
         record.paused_since(begun);
     }
 

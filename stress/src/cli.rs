@@ -146,7 +146,7 @@ struct SoakArguments {
     #[arg(long, value_name = "CHECKS", default_value_t = Checks::default())]
     checks: Checks,
     /// The hard limit of the heap, in MiB.
-    #[arg(long, value_name = "L", default_value_t = 64, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    #[arg(long, value_name = "L", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     limit_mib: u64,
     /// Write JSON lines, and nothing else, to standard output.
     #[arg(long)]

@@ -28,7 +28,7 @@ pub(crate) use watch::Watcher;
 
 use crate::error::Error;
 use crate::makefunc::Recording;
-use crate::ops::{Header, Program, Trace, TraceError};
+use crate::ops::{Header, Program, Regime, Trace, TraceError};
 use crate::options::Options;
 
 /// Address space of a heap: as much as the workload's own has.
@@ -57,6 +57,7 @@ pub(crate) fn setup(header: &Header) -> Result<Setup, Error> {
         policy: policy.map_err(|error| Error::Header(format!("{error}")))?,
         checks: checks.map_err(|error| Error::Header(format!("{error}")))?,
         reserve_bytes: RESERVE_BYTES,
+        regime: header.regime,
         stop: Stop::Never,
     })
 }
@@ -72,6 +73,7 @@ pub(crate) fn trace_of(scenario: &str, options: &Options, recording: Recording) 
             policy: options.policy.to_string(),
             checks: options.checks.to_string(),
             threads: options.threads,
+            regime: Regime::default(),
         },
         program,
         expected,

@@ -27,8 +27,8 @@
 //! | [`json`], [`human`] | its reports |
 //! | [`lab`] | programs of operations: carried out, replayed, shrunk, told as stories |
 //! | `zoo` | historical collector bugs as such programs |
-//! | [`search`] | programs by the thousand, written from a seed or from bytes, against the oracle of the lab |
 //! | `graph`, [`soak`] | random graphs with an oracle; threads that share them for as long as one likes |
+//! | [`search`] | programs by the thousand, written from a seed or from bytes, against the oracle of the lab |
 //! | [`measure`] | the figures of the concurrency goals |
 //! | [`controls`] | heaps that nobody breaks, under conditions that make detectors lie |
 //! | `serve`, `load` | the service over HTTP, which drains when its heap turns; the load meanwhile; with `serve` alone |
@@ -48,13 +48,13 @@
 
 pub mod hash;
 
+pub mod driver;
+
 mod ops;
 
 pub mod error;
 
 pub mod rng;
-
-pub mod driver;
 
 pub mod options;
 
@@ -88,11 +88,11 @@ pub mod lab;
 
 mod zoo;
 
-pub mod search;
-
 mod graph;
 
 pub mod soak;
+
+pub mod search;
 
 pub mod measure;
 

@@ -10,9 +10,11 @@
 
 mod file;
 mod read;
+mod regime;
 mod text;
 
 pub use file::{Header, Trace, TraceError, op_text};
+pub use regime::Regime;
 
 use gc_core::{Check, Phase};
 

@@ -11,7 +11,7 @@ use gc_core::{Check, CheckLevel, Checks, Policy};
 use crate::error::{EXIT_FOUND, EXIT_INTERNAL, EXIT_MISSING, Error};
 use crate::lab::{self, Outcome, Setup, Stop};
 use crate::makefunc;
-use crate::ops::{Header, Trace};
+use crate::ops::{Header, Regime, Trace};
 use crate::options::{CopyBack, Options};
 
 mod book;
@@ -213,6 +213,7 @@ pub(crate) fn run(scenario: &Scenario, request: &Request) -> Result<Seen, Error>
         policy: request.policy.clone(),
         checks: request.checks,
         reserve_bytes: lab::RESERVE_BYTES,
+        regime: Regime::default(),
         stop: Stop::Never,
     };
     let (program, cause) = match scenario.source {
@@ -236,6 +237,7 @@ pub(crate) fn run(scenario: &Scenario, request: &Request) -> Result<Seen, Error>
             policy: request.policy.to_string(),
             checks: request.checks.to_string(),
             threads: 1,
+            regime: Regime::default(),
         },
         expected: outcome.expected(),
         lost: outcome.lost.len() as u64,

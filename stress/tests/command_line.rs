@@ -231,7 +231,7 @@ fn a_wrong_command_line_exits_64() {
         "soak --minutes soon",
         "soak --minutes NaN",
         "soak --ops 0",
-        "soak --limit-mib 1",
+        "soak --limit-mib 0",
         "soak makefunc",
         "measure --slow",
     ] {

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use gc_core::{AllocError, Driver, Heap, Mutator, Phase, Root, Scope};
 
@@ -210,4 +211,23 @@ fn over_the_soft_limit_mutators_wait_for_the_collector() {
         });
         assert_sound(&heap);
     }
+}
+
+#[test]
+fn an_edge_over_the_soft_limit_waits_for_as_long_as_it_is_told() {
+    let finished_at_the_edge = |wait| {
+        let heap = builder(Driver::Incremental)
+            .soft_limit_bytes(SOFT_LIMIT_BYTES)
+            .edge_wait(wait)
+            .build()
+            .unwrap();
+        let mut mutator = heap.mutator();
+        let length = (3 * SOFT_LIMIT_BYTES / SLOT_BYTES) as u64;
+        let kept = mutator.enter(|scope| scope.root(list(scope, length)));
+        let finished = heap.stats().cycles_finished;
+        mutator.enter(|scope| assert_list(scope.get(&kept).unwrap()));
+        finished
+    };
+    assert_eq!(finished_at_the_edge(Duration::ZERO), 0);
+    assert!(finished_at_the_edge(Duration::from_secs(3600)) > 0);
 }

@@ -149,7 +149,7 @@ struct End {
     minimal: bool,
     tried: u64,
     threads: usize,
-    driver: &'static str,
+    driver: String,
     elapsed_ms: u64,
 }
 
@@ -195,7 +195,7 @@ pub(super) fn shrink(arguments: &ShrinkArguments) -> Result<u8, Error> {
             minimal: shrunk.is_minimal,
             tried: shrunk.tried,
             threads: trace.header.threads,
-            driver: "manual",
+            driver: trace.header.regime.driver.to_string(),
             elapsed_ms: begun.elapsed().as_millis() as u64,
         };
         write_line(&mut out, &end)

@@ -18,7 +18,7 @@ const BUDGET_DEFAULT: Duration = Duration::from_secs(60);
 /// Exit codes, for the help text.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 nothing found in programs that break nothing; 10 something was \
 reported: falsely, or with --with-faults as it should be; 11 with --with-faults, nothing was reported; 64 usage; 65 a \
-trace cannot be written; 70 something live was lost, the accounts do not balance, the heap refused or panicked, or an \
+trace cannot be written; 70 something live was lost, the accounts do not balance, the heap refused something other than by a program's limit or panicked, or an \
 internal error.";
 
 #[derive(Args)]

@@ -6,14 +6,17 @@
 
 use std::sync::OnceLock;
 
-use gc_core::{CheckLevel, Phase, Policy};
+use gc_core::{CheckLevel, Driver, Phase, Policy};
 
 use super::{Setup, Stop, run};
+use crate::driver::DriverChoice;
 use crate::hash::content_hash;
-use crate::ops::{CopyMode, Kind, Op, Program, Word, Write};
+use crate::ops::{CopyMode, Kind, Op, Program, Regime, Word, Write};
 
 /// Rounds of the probe.
 const ROUNDS: u32 = 24;
+/// A limit that the probe meets.
+const PROBE_LIMIT_BYTES: usize = 1 << 15;
 
 /// This build, in a line.
 pub(crate) fn this_build() -> &'static str {
@@ -34,21 +37,30 @@ pub(crate) fn this_build() -> &'static str {
     })
 }
 
-/// A hash over what the probe comes to at every level.
+/// A hash over what the probe comes to at every level, under either driver, and where there is little room.
 fn behaviour() -> u32 {
     let mut seen = String::new();
-    for level in CheckLevel::ALL {
+    let narrow = Regime {
+        driver: DriverChoice(Driver::Incremental),
+        limit_bytes: Some(PROBE_LIMIT_BYTES),
+        ..Regime::default()
+    };
+    let regimes = [Regime::default(), narrow];
+    let levels = CheckLevel::ALL.iter();
+    for (level, regime) in levels.flat_map(|level| regimes.map(|regime| (level, regime))) {
         let setup = Setup {
             policy: Policy::COUNT,
             checks: (*level).into(),
             reserve_bytes: 1 << 26,
+            regime,
             stop: Stop::Never,
         };
         // A probe that cannot be carried out is a difference too.
         seen += &match run(&probe(), &setup) {
             Ok(outcome) => format!(
-                "{:?} {} {:?}",
+                "{:?} {} {} {:?}",
                 outcome.expected(),
+                outcome.refused.len(),
                 outcome.cycles,
                 outcome.first().and_then(|met| met.first?.address)
             ),

@@ -1,11 +1,14 @@
 //! The interpreter: carries a program out on a heap of its own, one operation after the other.
 //!
-//! Driven by one thread, with the manual driver, so that what happens follows from the program alone.
+//! Driven by one thread, with a driver that has no threads of its own, so that what happens follows from the program alone.
 //! After each operation it notes what the checks have said, so that each violation has the operation at
 //! which it was reported, and, where the program brought the doubtful address in, the one that did.
 //!
 //! An operation that is done outside of `enter` and needs one gets an `enter` to itself, on the stack
 //! that was entered last.
+//!
+//! An allocation that a limit refuses, where the setup has one, is an operation that changes nothing, or the rest of a
+//! `fill` that does not happen.
 //!
 //! Invariants: the shadow follows every operation that was carried out; an operation whose operands do
 //! not exist changes nothing. What the program means to break is broken by the operations that say so;
@@ -14,16 +17,17 @@
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use gc_core::raw::Shape;
-use gc_core::{Check, Checks, Driver, Heap, Mutator, Policy, Root, Trace};
+use gc_core::{Check, Checks, Heap, Mutator, Policy, Root, Trace};
 
 use super::frames::Frames;
 use super::outcome::{Lost, Met, Outcome};
 use super::shadow::Shadow;
 use super::watch::Watcher;
 use crate::error::Error;
-use crate::ops::{Kind, ObjectId, Op, Program};
+use crate::ops::{Kind, ObjectId, Op, Program, Regime};
 
 mod collector;
 mod fault;
@@ -34,6 +38,8 @@ mod watches;
 
 /// Slots of a stack.
 const STACK_SLOTS: usize = 256;
+/// How long a mutator waits at an edge: with nobody else inside it never has to, so that no clock ends the wait.
+const EDGE_WAIT: Duration = Duration::from_secs(3600);
 /// Mutators, and stacks of each, that a program may name.
 const MEMBERS_MAX: u32 = 256;
 
@@ -62,18 +68,28 @@ pub(crate) struct Setup {
     pub(crate) checks: Checks,
     /// Address space of the heap.
     pub(crate) reserve_bytes: usize,
+    /// Who advances the collector, and from where on allocations are refused.
+    pub(crate) regime: Regime,
     /// How far a program is carried out.
     pub(crate) stop: Stop,
 }
 
 impl Setup {
     fn heap(&self) -> Result<Heap, Error> {
-        let builder = Heap::builder()
+        let regime = &self.regime;
+        let mut builder = Heap::builder()
             .name("lab")
-            .driver(Driver::Manual)
+            .driver(regime.driver.0)
+            .edge_wait(EDGE_WAIT)
             .policy(self.policy.clone())
             .checks(self.checks)
             .reserve_bytes(self.reserve_bytes);
+        if let Some(bytes) = regime.limit_bytes {
+            builder = builder.limit_bytes(bytes);
+        }
+        if let Some(bytes) = regime.soft_limit_bytes {
+            builder = builder.soft_limit_bytes(bytes);
+        }
         Ok(builder.build()?)
     }
 }
@@ -120,6 +136,8 @@ pub(super) struct Machine<'p> {
     met: Vec<Met>,
     lost: Vec<Lost>,
     skipped: Vec<usize>,
+    refused: Vec<usize>,
+    is_limited: bool,
     cycle_at: Vec<u32>,
     /// The cycle at the end of the operation before.
     cycle: u32,
@@ -135,7 +153,7 @@ pub(super) struct Machine<'p> {
 /// Carries a program out on a new heap.
 pub(super) fn run(program: &Program, setup: &Setup) -> Result<Outcome, Error> {
     let heap = setup.heap()?;
-    Machine::new(heap, program, setup.stop.clone()).run()
+    Machine::new(heap, program, setup).run()
 }
 
 /// As [`run`], with somebody who looks on.
@@ -146,13 +164,13 @@ pub(super) fn run_watched(
     watcher: &mut dyn Watcher,
 ) -> Result<Outcome, Error> {
     let heap = setup.heap()?;
-    let mut machine = Machine::new(heap, program, setup.stop.clone());
+    let mut machine = Machine::new(heap, program, setup);
     machine.watcher = Some(watcher);
     machine.run()
 }
 
 impl<'p> Machine<'p> {
-    fn new(heap: Heap, program: &'p Program, stop: Stop) -> Self {
+    fn new(heap: Heap, program: &'p Program, setup: &Setup) -> Self {
         Machine {
             heap,
             program,
@@ -179,11 +197,13 @@ impl<'p> Machine<'p> {
             met: Vec::new(),
             lost: Vec::new(),
             skipped: Vec::new(),
+            refused: Vec::new(),
+            is_limited: setup.regime.limit_bytes.is_some(),
             cycle_at: Vec::new(),
             cycle: 0,
             mark: 0,
             watcher: None,
-            stop,
+            stop: setup.stop.clone(),
             is_over: false,
         }
     }
@@ -338,6 +358,7 @@ impl<'p> Machine<'p> {
             met: std::mem::take(&mut self.met),
             lost: std::mem::take(&mut self.lost),
             skipped: std::mem::take(&mut self.skipped),
+            refused: std::mem::take(&mut self.refused),
             cycle_at: std::mem::take(&mut self.cycle_at),
             live_checked: live.len(),
             is_healthy: stats.is_healthy,

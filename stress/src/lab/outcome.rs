@@ -54,6 +54,8 @@ pub(crate) struct Outcome {
     pub(crate) lost: Vec<Lost>,
     /// Operations whose operands did not exist.
     pub(crate) skipped: Vec<usize>,
+    /// Those of them that the heap's limit refused.
+    pub(crate) refused: Vec<usize>,
     /// The cycle in progress, or the last one, when each operation began.
     pub(crate) cycle_at: Vec<u32>,
     /// Objects that were compared at the end.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::outcome::{Met, Outcome};
 use crate::json::write_line;
-use crate::ops::{Trace, op_text};
+use crate::ops::{Regime, Trace, op_text};
 use crate::outcome::{offset, type_name};
 
 /// The first line.
@@ -22,6 +22,9 @@ struct Begin<'a> {
     policy: &'a str,
     checks: &'a str,
     threads: usize,
+    driver: String,
+    limit_bytes: Option<usize>,
+    soft_limit_bytes: Option<usize>,
     build: &'a str,
     same_build: bool,
 }
@@ -83,13 +86,14 @@ struct End<'a> {
     healthy: bool,
     ops: usize,
     ops_skipped: usize,
+    ops_refused: usize,
     cycles: u32,
     live_checked: usize,
     live_lost: usize,
     ledger_balanced: bool,
     quarantined_bytes: u64,
     threads: usize,
-    driver: &'static str,
+    driver: String,
 }
 
 /// How a replay differs from its recording.
@@ -175,6 +179,9 @@ pub(crate) fn write_json(
         policy: &header.policy,
         checks: &header.checks,
         threads: header.threads,
+        driver: header.regime.driver.to_string(),
+        limit_bytes: header.regime.limit_bytes,
+        soft_limit_bytes: header.regime.soft_limit_bytes,
         build: &header.build,
         same_build: is_this_build,
     };
@@ -209,13 +216,14 @@ fn end<'a>(trace: &'a Trace, outcome: &Outcome) -> End<'a> {
         healthy: outcome.is_healthy,
         ops: outcome.ops,
         ops_skipped: outcome.skipped.len(),
+        ops_refused: outcome.refused.len(),
         cycles: outcome.cycles,
         live_checked: outcome.live_checked,
         live_lost: outcome.lost.len(),
         ledger_balanced: outcome.is_ledger_balanced,
         quarantined_bytes: outcome.quarantined_bytes,
         threads: header.threads,
-        driver: "manual",
+        driver: header.regime.driver.to_string(),
     }
 }
 
@@ -251,6 +259,7 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
         header.policy,
         trace.program.ops.len()
     )?;
+    write_regime(out, trace, outcome)?;
     if let Some(met) = outcome.first() {
         write_first(out, trace, met)?;
     }
@@ -287,6 +296,23 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
         out,
         "ACCOUNTS        {accounts}, {} bytes quarantined",
         outcome.quarantined_bytes
+    )
+}
+
+/// Writes driver and limits, where they are not the usual ones.
+fn write_regime(out: &mut dyn Write, trace: &Trace, outcome: &Outcome) -> io::Result<()> {
+    let regime = &trace.header.regime;
+    if *regime == Regime::default() {
+        return Ok(());
+    }
+    let told = |bytes: Option<usize>| bytes.map_or("none".to_string(), |bytes| bytes.to_string());
+    writeln!(
+        out,
+        "driver {}, limit {}, soft limit {}: {} operations were refused\n",
+        regime.driver,
+        told(regime.limit_bytes),
+        told(regime.soft_limit_bytes),
+        outcome.refused.len()
     )
 }
 

@@ -6,7 +6,7 @@ use gc_core::{CheckLevel, Policy};
 
 use super::*;
 use crate::makefunc::{self, Recording};
-use crate::ops::Expected;
+use crate::ops::{Expected, Regime};
 use crate::options::Options;
 
 /// A short run of the incident, recorded.
@@ -29,6 +29,7 @@ fn setup(options: &Options) -> Setup {
         policy: Policy::COUNT,
         checks: options.checks,
         reserve_bytes: 4 << 30,
+        regime: Regime::default(),
         stop: Stop::Never,
     }
 }

@@ -12,6 +12,7 @@ use gc_core::Check;
 use thiserror::Error;
 
 use super::read;
+use super::regime::Regime;
 use super::text::Line;
 use super::{Expected, Kind, Op, Program};
 use crate::hash::content_hash;
@@ -89,6 +90,8 @@ pub struct Header {
     pub checks: String,
     /// Logical mutators that took turns.
     pub threads: usize,
+    /// Driver and limits of the heap.
+    pub regime: Regime,
 }
 
 /// A program with what was reported of it.
@@ -113,13 +116,14 @@ impl Trace {
     pub fn to_text(&self) -> String {
         let header = &self.header;
         let mut text = format!(
-            "{MAGIC} {VERSION}\nbuild {}\nscenario {}\nseed {}\npolicy {}\nchecks {}\nthreads {}\n",
+            "{MAGIC} {VERSION}\nbuild {}\nscenario {}\nseed {}\npolicy {}\nchecks {}\nthreads {}\n{}",
             header.build,
             header.scenario,
             header.seed,
             header.policy,
             header.checks,
             header.threads,
+            header.regime,
         );
         for kind in &self.program.kinds {
             let pointers: Vec<String> = kind.pointers.iter().map(u32::to_string).collect();
@@ -261,23 +265,17 @@ impl<'a> Reader<'a> {
         let policy = self.value("policy")?.to_string();
         let checks = self.value("checks")?.to_string();
         let threads = self.value("threads")?;
-        let header = Header {
+        let mut header = Header {
             build,
             scenario,
             seed,
             policy,
             checks,
             threads: self.number(threads)?,
+            regime: Regime::default(),
         };
         let mut program = Program::default();
-        let lost = loop {
-            let line = self.next().unwrap_or_default();
-            match line.split_once(' ') {
-                Some(("kind", kind)) => program.kinds.push(self.kind(kind)?),
-                Some(("lost", lost)) => break self.number(lost)?,
-                _ => return Err(self.malformed("`kind` or `lost` is expected here")),
-            }
-        };
+        let lost = self.settings(&mut header.regime, &mut program.kinds)?;
         let ops = self.value("ops")?;
         let ops: usize = self.number(ops)?;
         let expected = self.ops(&mut program)?;
@@ -293,6 +291,31 @@ impl<'a> Reader<'a> {
             expected,
             lost,
         })
+    }
+
+    /// The lines that may be missing, up to the one that says what was lost: driver and limits, and then kinds.
+    fn settings(&mut self, regime: &mut Regime, kinds: &mut Vec<Kind>) -> Result<u64, TraceError> {
+        let mut keys: Vec<&str> = Vec::new();
+        loop {
+            let line = self.next().unwrap_or_default();
+            let (key, value) = line.split_once(' ').unwrap_or_default();
+            match key {
+                "kind" => kinds.push(self.kind(value)?),
+                "lost" => return self.number(value),
+                _ if kinds.is_empty() && !keys.contains(&key) => {
+                    let taken = regime.take(key, value).unwrap_or_else(|| {
+                        Err(
+                            "`driver`, `limit`, `soft-limit`, `kind` or `lost` is expected here"
+                                .into(),
+                        )
+                    });
+                    let checked = taken.and_then(|()| regime.check());
+                    checked.map_err(|problem| self.malformed(problem))?;
+                    keys.push(key);
+                }
+                _ => return Err(self.malformed("`kind` or `lost` is expected here")),
+            }
+        }
     }
 
     fn kind(&self, text: &str) -> Result<Kind, TraceError> {

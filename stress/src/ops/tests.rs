@@ -1,10 +1,11 @@
 //! What the text of a program promises: it reads back as the same program, or is refused.
 
-use gc_core::{Check, Phase};
+use gc_core::{Check, Driver, Phase};
 use proptest::prelude::*;
 
 use super::file::checksum;
 use super::*;
+use crate::driver::DriverChoice;
 
 fn word() -> impl Strategy<Value = Word> {
     prop_oneof![
@@ -133,6 +134,10 @@ fn trace() -> impl Strategy<Value = Trace> {
                 policy: "count".into(),
                 checks: "default,virgin-slot=on".into(),
                 threads: 1,
+                regime: Regime {
+                    limit_bytes: (seed % 2 == 0).then_some(1 << 20),
+                    ..Regime::default()
+                },
             },
             program: Program {
                 kinds: kinds(),
@@ -168,6 +173,7 @@ fn short() -> Trace {
             policy: "count".into(),
             checks: "lax".into(),
             threads: 1,
+            regime: Regime::default(),
         },
         program: Program {
             kinds: kinds(),
@@ -279,5 +285,43 @@ fn a_line_that_cannot_be_read_is_named() {
             problem.contains("announced") || whole.lines().nth(at - 1) == Some(line),
             "{text}: line {at}"
         );
+    }
+}
+
+#[test]
+fn driver_and_limits_are_optional_and_nothing_malformed_is_taken() {
+    let with = |lines: &str| {
+        let text = short().to_text();
+        let (body, _) = text.rsplit_once("end ").unwrap();
+        let body = body.replace("threads 1\n", &format!("threads 1\n{lines}"));
+        Trace::from_text(&format!("{body}end {}\n", checksum(&body)))
+    };
+    assert_eq!(with("").unwrap().header.regime, Regime::default());
+    let regime = with("driver incremental\nlimit 65536\nsoft-limit 16384\n").unwrap();
+    assert_eq!(
+        regime.header.regime,
+        Regime {
+            driver: DriverChoice(Driver::Incremental),
+            limit_bytes: Some(65536),
+            soft_limit_bytes: Some(16384),
+        }
+    );
+    assert_eq!(Trace::from_text(&regime.to_text()).unwrap(), regime);
+    for (lines, named) in [
+        ("driver background\n", "manual and incremental are"),
+        ("driver\n", "is expected here"),
+        ("limit 12\n", "`12` is no limit: bytes from 8192"),
+        ("limit 64k\n", "`64k` is no limit"),
+        ("soft-limit -1\n", "`-1` is no limit"),
+        ("limit 65536\nsoft-limit 65537\n", "lies above the limit"),
+        ("limit 65536\nlimit 65536\n", "is expected here"),
+        ("speed 3\n", "`soft-limit`"),
+    ] {
+        let refused = with(lines).unwrap_err();
+        assert!(
+            matches!(refused, TraceError::Malformed { .. }),
+            "{lines}: {refused}"
+        );
+        assert!(refused.to_string().contains(named), "{lines}: {refused}");
     }
 }

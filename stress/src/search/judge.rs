@@ -1,7 +1,7 @@
 //! What a run of one program means.
 //!
 //! The oracle is the shadow of the interpreter, which knows by itself what is alive and what it must hold. A program that
-//! breaks nothing must not be reported on, lose nothing, be refused nothing and leave the accounts in order. One that
+//! breaks nothing must not be reported on, lose nothing, be refused nothing but by its limit, and leave the accounts in order. One that
 //! breaks something is there to be reported on; what it must not do is lose something live in silence where the
 //! second opinion could have known.
 
@@ -25,7 +25,7 @@ pub enum Sort {
     Missed,
     /// The accounts do not balance.
     Accounts,
-    /// The heap refused something, and in a program that breaks nothing.
+    /// The heap refused something other than by the limit of the program, and in one that breaks nothing.
     Refused,
     /// A report: a false one of a program that breaks nothing, else one that was to be found.
     Reported,
@@ -91,7 +91,7 @@ pub(super) fn judge(written: &Written, setup: &Setup, breaks: bool) -> Verdict {
 }
 
 /// The message without what differs from program to program.
-fn told(error: &Error) -> String {
+pub(super) fn told(error: &Error) -> String {
     error
         .to_string()
         .chars()

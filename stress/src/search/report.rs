@@ -5,10 +5,10 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+pub use self::json::{write_json_begin, write_json_end, write_json_finding};
+use super::{Again, Finding, SearchOptions, SearchOutcome, Signature};
 
-use super::{Finding, SearchOptions, SearchOutcome, Signature};
-use crate::json::write_line;
+mod json;
 
 /// Clean programs, for each program in which a bug was seen once, that exclude it with 95 % confidence: the logarithm
 /// of 20, rounded up.
@@ -62,8 +62,20 @@ pub fn write_finding(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
         finding.program,
         finding.ops,
         finding.level,
-        finding.file.display()
+        again(finding)
     )
+}
+
+/// What to do to see it again.
+fn again(finding: &Finding) -> String {
+    match &finding.again {
+        Again::Trace(file) => file.display().to_string(),
+        Again::Command(command) => {
+            format!(
+                "{command}\n          which does not do exactly the same again: threads are interleaved anew"
+            )
+        }
+    }
 }
 
 /// Writes what came of the search.
@@ -91,6 +103,7 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result
         "                {} operations, {} of them without operands; {} cycles, {} live objects compared",
         outcome.ops, outcome.skipped, outcome.cycles, outcome.live_checked
     )?;
+    write_regimes(out, outcome)?;
     if outcome.breaks {
         writeln!(
             out,
@@ -99,6 +112,33 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result
         )?;
     }
     write_findings(out, outcome)
+}
+
+/// Drivers, threads and limits.
+fn write_regimes(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result<()> {
+    let drivers = outcome.drivers.iter();
+    let drivers = drivers.map(|(driver, programs)| format!("{programs} {driver}"));
+    let threads = outcome.threads.iter();
+    let threads = threads.map(|(threads, programs)| format!("{programs} on {threads}"));
+    writeln!(
+        out,
+        "DRIVERS         {}\nTHREADS         {}",
+        drivers.collect::<Vec<_>>().join(", "),
+        threads.collect::<Vec<_>>().join(", ")
+    )?;
+    let threaded = &outcome.threaded;
+    if threaded.programs > 0 {
+        writeln!(
+            out,
+            "                {} programs were short soaks: {} operations, {} refused by the limit; {} cycles, {} looks",
+            threaded.programs, threaded.ops, threaded.refused, threaded.cycles, threaded.looks
+        )?;
+    }
+    writeln!(
+        out,
+        "LIMITS          {} on one thread with one; {} of them met it: {} operations refused, {} left without operands",
+        outcome.limited, outcome.limits_met, outcome.refused, outcome.left_without
+    )
 }
 
 /// The findings with what it takes to call them gone, or what is excluded where there are none.
@@ -122,15 +162,14 @@ fn write_findings(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result<()
     for finding in &outcome.findings {
         write_times(out, outcome, finding)?;
     }
-    let first = outcome
+    let next = outcome
         .findings
         .first()
-        .map(|finding| finding.file.display().to_string());
-    writeln!(
-        out,
-        "\nNEXT            gc-stress shrink {} -o small.gctrace",
-        first.unwrap_or_default()
-    )
+        .map(|finding| match &finding.again {
+            Again::Trace(file) => format!("gc-stress shrink {} -o small.gctrace", file.display()),
+            Again::Command(command) => command.clone(),
+        });
+    writeln!(out, "\nNEXT            {}", next.unwrap_or_default())
 }
 
 /// How often a finding came up, and what it takes to call it gone.
@@ -160,143 +199,6 @@ fn title(finding: &Finding) -> String {
         check.unwrap_or("no check"),
         detail.unwrap_or_default()
     )
-}
-
-#[derive(Serialize)]
-struct Begin {
-    event: &'static str,
-    seed: u64,
-    with_faults: bool,
-    checks: Option<String>,
-    programs: Option<u64>,
-    budget_ms: Option<u64>,
-    until_findings: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct FindingLine<'a> {
-    event: &'static str,
-    sort: &'static str,
-    check: Option<&'a str>,
-    detail: Option<&'a str>,
-    program: u64,
-    ops: usize,
-    checks: String,
-    file: String,
-}
-
-#[derive(Serialize)]
-struct Times<'a> {
-    sort: &'static str,
-    check: Option<&'a str>,
-    detail: Option<&'a str>,
-    times: u64,
-    clean_needed: u64,
-}
-
-#[derive(Serialize)]
-struct End<'a> {
-    event: &'static str,
-    seed: u64,
-    with_faults: bool,
-    programs: u64,
-    ops: u64,
-    skipped: u64,
-    cycles: u64,
-    live_checked: u64,
-    reported: u64,
-    lost: u64,
-    lost_in_silence: u64,
-    cut_short: u64,
-    found: u64,
-    findings: Vec<Times<'a>>,
-    /// Of programs; absent where something was found.
-    excluded_one_in: Option<u64>,
-    /// Of the process: those of a program are logical.
-    threads: usize,
-    driver: &'static str,
-    elapsed_ms: u64,
-}
-
-/// Writes what the search was told, as a line.
-///
-/// # Errors
-///
-/// Those of the writer.
-pub fn write_json_begin(out: &mut dyn Write, options: &SearchOptions) -> io::Result<()> {
-    let begin = Begin {
-        event: "begin",
-        seed: options.seed,
-        with_faults: options.breaks,
-        checks: options.level.map(|level| level.to_string()),
-        programs: options.programs,
-        budget_ms: options.budget.map(|budget| budget.as_millis() as u64),
-        until_findings: options.until_findings,
-    };
-    write_line(out, &begin)
-}
-
-/// Writes a finding when it is new, as a line.
-///
-/// # Errors
-///
-/// Those of the writer.
-pub fn write_json_finding(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
-    let line = FindingLine {
-        event: "finding",
-        sort: finding.signature.sort.id(),
-        check: finding.signature.check,
-        detail: finding.signature.detail.as_deref(),
-        program: finding.program,
-        ops: finding.ops,
-        checks: finding.level.to_string(),
-        file: finding.file.display().to_string(),
-    };
-    write_line(out, &line)
-}
-
-/// Writes what came of the search: the last line.
-///
-/// # Errors
-///
-/// Those of the writer.
-pub fn write_json_end(
-    out: &mut dyn Write,
-    options: &SearchOptions,
-    outcome: &SearchOutcome,
-) -> io::Result<()> {
-    let times = |finding: &Finding| clean_needed(outcome.programs, finding.times);
-    let findings = outcome.findings.iter().map(|finding| Times {
-        sort: finding.signature.sort.id(),
-        check: finding.signature.check,
-        detail: finding.signature.detail.as_deref(),
-        times: finding.times,
-        clean_needed: times(finding),
-    });
-    let end = End {
-        event: "end",
-        seed: options.seed,
-        with_faults: outcome.breaks,
-        programs: outcome.programs,
-        ops: outcome.ops,
-        skipped: outcome.skipped,
-        cycles: outcome.cycles,
-        live_checked: outcome.live_checked,
-        reported: outcome.reported,
-        lost: outcome.lost,
-        lost_in_silence: outcome.lost_in_silence,
-        cut_short: outcome.cut_short,
-        found: outcome.found,
-        findings: findings.collect(),
-        excluded_one_in: outcome
-            .findings
-            .is_empty()
-            .then(|| excluded_one_in(outcome.programs)),
-        threads: 1,
-        driver: "manual",
-        elapsed_ms: outcome.elapsed.as_millis() as u64,
-    };
-    write_line(out, &end)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What one program may do at all: which operations, at which level, with how many of everything.
+//! What one program may do at all: which operations, at which level, under which driver and limits, with how many of
+//! everything.
 //!
 //! Drawn anew for each program, because a program in which everything happens a little rarely does anything often
 //! enough to get to the far corners. Used by the writer. Invariant: objects can always be made, and roots of them.
@@ -6,7 +7,8 @@
 use gc_core::CheckLevel;
 
 use super::chooser::Chooser;
-use crate::ops::Kind;
+use super::regime;
+use crate::ops::{Kind, Regime};
 
 /// An operation that a writer may choose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +102,7 @@ const WORDS_LARGE: u32 = 4000;
 /// See the module.
 pub(super) struct Swarm {
     pub(super) level: CheckLevel,
+    pub(super) regime: Regime,
     pub(super) ops: u32,
     pub(super) mutators: u32,
     pub(super) stacks: u32,
@@ -129,6 +132,7 @@ impl Swarm {
         let drawn = chooser.pick(levels).unwrap_or_default();
         let mut swarm = Swarm {
             level: level.unwrap_or(drawn),
+            regime: regime::draw(chooser),
             ops: chooser.within(20, OPS_MAX),
             mutators: chooser.within(1, MUTATORS_MAX),
             stacks: chooser.within(1, 2),

@@ -2,14 +2,15 @@
 //!
 //! Called for each program, on one thread, before there is a heap. What it decides comes from a chooser alone. Invariant:
 //! a program that is not meant to break anything keeps every duty of a user of the unsafe layer; `model` says what may
-//! be named, and slots that nobody wrote are not copied into.
+//! be named, and slots that nobody wrote are not copied into. What a limit refuses when the program is carried out is not
+//! known here, so under a limit a slot is written with nothing first, which makes it live whatever is refused.
 
 use gc_core::{CheckLevel, Phase};
 
 use super::chooser::Chooser;
 use super::model::Model;
 use super::swarm::{Action, Swarm};
-use crate::ops::{ObjectId, Op, Program, Word, Write};
+use crate::ops::{ObjectId, Op, Program, Regime, Word, Write};
 
 mod breaking;
 mod objects;
@@ -37,6 +38,7 @@ pub(super) struct Written {
     pub(super) program: Program,
     pub(super) level: CheckLevel,
     pub(super) mutators: u32,
+    pub(super) regime: Regime,
 }
 
 /// Writes a program. At a level that is drawn, unless there is one.
@@ -59,6 +61,7 @@ pub(super) fn write(mut chooser: Chooser<'_>, level: Option<CheckLevel>, breaks:
         program: writer.program,
         level: writer.swarm.level,
         mutators: writer.swarm.mutators,
+        regime: writer.swarm.regime,
     }
 }
 

@@ -4,8 +4,8 @@
 //! on purpose, one line each, so that reports name them apart.
 #![allow(unsafe_code)]
 
-use gc_core::Scope;
 use gc_core::raw::{self, RawGc};
+use gc_core::{AllocError, Scope};
 
 use super::{Frames, Machine};
 use crate::error::Error;
@@ -29,8 +29,22 @@ impl Machine<'_> {
         u64::from(from) + u64::from(count) <= slots
     }
 
-    /// Carries out the operation where the program stands. False when its operands do not exist.
+    /// Carries out the operation where the program stands. False when its operands do not exist, and when the limit
+    /// that was set for the program refuses it.
     pub(super) fn inside(&mut self, scope: Scope<'_>) -> Result<bool, Error> {
+        match self.carry_out(scope) {
+            // What no empty heap of that limit could hold is told apart, and refused by it all the same.
+            Err(Error::Alloc(AllocError::Limit { .. } | AllocError::TooLarge { .. }))
+                if self.is_limited =>
+            {
+                self.refused.push(self.at);
+                Ok(false)
+            }
+            done => done,
+        }
+    }
+
+    fn carry_out(&mut self, scope: Scope<'_>) -> Result<bool, Error> {
         let Some(op) = self.program.ops.get(self.at) else {
             return Ok(false);
         };

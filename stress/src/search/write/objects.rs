@@ -57,6 +57,7 @@ impl Writer<'_> {
         let shared =
             is_shared.then(|| (self.chooser.below(kinds) as u16, self.chooser.within(1, 4)));
         let first = self.model.number(2 * count);
+        self.make_live(slot, count);
         self.op(Op::Fill {
             slot,
             count,

@@ -3,7 +3,7 @@
 //! Invariant: the copy through the barrier goes into slots that are live, unless the program is meant to break something.
 
 use super::{Action, Writer, target};
-use crate::ops::{CopyMode, ObjectId, Op};
+use crate::ops::{CopyMode, ObjectId, Op, Word};
 use crate::search::model::Slot;
 
 impl Writer<'_> {
@@ -52,11 +52,24 @@ impl Writer<'_> {
             return;
         };
         let value = self.value();
+        if action == Action::Store {
+            self.make_live(slot, 1);
+        }
         self.op(match action {
             Action::CopyBack => Op::CopyBack { slot, value },
             _ => Op::Store { slot, value },
         });
         self.model.top()[slot as usize] = Slot::Live(target(value));
+    }
+
+    /// Makes slots live for certain, where an object that is to be stored there may have been refused.
+    pub(super) fn make_live(&mut self, slot: u32, count: u32) {
+        if self.swarm.regime.limit_bytes.is_some() {
+            for slot in slot..slot + count {
+                let value = Word::Null;
+                self.op(Op::Store { slot, value });
+            }
+        }
     }
 
     pub(super) fn call(&mut self, mode: CopyMode) {
