@@ -8,13 +8,8 @@
 #define GC_THREADS
 #include <gc.h>
 #include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-typedef uint64_t u64;
+#include "child.h"
 
 typedef struct node {
     struct node *left, *right;
@@ -27,77 +22,6 @@ typedef struct entry {
     u64 words;
     u64 *body;
 } entry;
-
-typedef struct {
-    int trees_depth, trees_large_depth;
-    size_t churn_trees, churn_rounds;
-    u64 dying_objects;
-    size_t entries, requests, stores, stores_large;
-    int collected_depth;
-    size_t elements;
-    size_t fragmented_slots, hours;
-} sizes;
-
-static const sizes QUICK = {16, 17, 256, 1024, 4000000, 100000, 50000, 2000000, 100000, 19, 500000, 20000, 8};
-static const sizes FULL = {18, 21, 2048, 8192, 40000000, 1000000, 500000, 20000000, 1000000, 25, 10000000, 100000, 24};
-
-/* ---- Numbers, time, memory, the line ---- */
-
-typedef struct {
-    u64 state;
-} random_t;
-
-static random_t random_new(u64 seed) {
-    return (random_t){(seed * 0x9e3779b97f4a7c15u) | 1};
-}
-
-static u64 below(random_t *random, u64 bound) {
-    random->state = random->state * 6364136223846793005u + 1442695040888963407u;
-    return ((random->state >> 33) * bound) >> 31;
-}
-
-static double now_ns(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static double resident_kib(const char *field) {
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    double kib = 0;
-    while (file && fgets(line, sizeof line, file))
-        if (!strncmp(line, field, strlen(field))) kib = atof(line + strlen(field));
-    if (file) fclose(file);
-    return kib;
-}
-
-static char figures[2048];
-
-static void figure(const char *metric, const char *unit, double value) {
-    size_t used = strlen(figures);
-    snprintf(figures + used, sizeof figures - used, "%s{\"metric\":\"%s\",\"unit\":\"%s\",\"value\":%.6g}", used ? "," : "",
-             metric, unit, value);
-}
-
-static void finish(u64 checksum) {
-    printf("{\"checksum\":\"%llu\",\"peak_mib\":%.6g,\"figures\":[%s]}\n", (unsigned long long)checksum,
-           resident_kib("VmHWM:") / 1024, figures);
-    fflush(stdout);
-    _Exit(0);
-}
-
-static void lacks(const char *reason) {
-    printf("{\"lacks\":\"%s\"}\n", reason);
-    fflush(stdout);
-    _Exit(0);
-}
-
-/* Has the compiler believe that the object is used. */
-static inline void *used(void *object) {
-    __asm__ volatile("" : "+r"(object) : : "memory");
-    return object;
-}
 
 /* ---- Nodes and entries ---- */
 
@@ -359,6 +283,38 @@ static void collect_array(const sizes *size) {
     measure_collections((double)size->elements, seen);
 }
 
+/* ---- Types, of which this collector sees the sizes alone ---- */
+
+typedef struct typed {
+    struct typed *next;
+    u64 body[];
+} typed;
+
+/* A list of objects that dies; the sum of their first words. */
+static u64 typed_list(size_t words, u64 length, u64 seed) {
+    typed *head = NULL;
+    for (u64 n = 0; n < length; n++) {
+        typed *made = GC_MALLOC(sizeof *made + words * sizeof *made->body);
+        made->next = head;
+        for (size_t at = 0; at < words; at++) made->body[at] = seed + n;
+        head = used(made);
+    }
+    u64 seen = 0;
+    for (; head; head = head->next) seen += head->body[0];
+    return seen;
+}
+
+static void run_types(const sizes *size) {
+    static const size_t words[] = {1, 2, 3, 5, 7, 11, 15, 23};
+    u64 seen = 0;
+    double started = now_ns();
+    for (u64 seed = 0; seed < size->type_rounds; seed++)
+        for (size_t kind = 0; kind < sizeof words / sizeof *words; kind++)
+            for (int type = 0; type < 25; type++) seen += typed_list(words[kind], 8, seed);
+    figure("object", "ns", (now_ns() - started) / ((double)size->type_rounds * 200 * 8));
+    finish(seen);
+}
+
 /* ---- Sizes that change ---- */
 
 static u64 words_of(size_t hour, random_t *random) {
@@ -427,7 +383,7 @@ int main(int count, char **arguments) {
     if (!strcmp(workload, "collect-random")) collect_random(size);
     if (!strcmp(workload, "collect-list")) collect_list(size);
     if (!strcmp(workload, "collect-array")) collect_array(size);
-    if (!strcmp(workload, "types")) lacks("C has no types that it could tell apart");
+    if (!strcmp(workload, "types")) run_types(size);
     if (!strcmp(workload, "fragmentation")) run_fragment(size);
     return 2;
 }

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::ptr;
 
+use crate::chain;
 use crate::peer::{Peer, Setup};
 use crate::workloads::Workload;
 
@@ -54,7 +55,7 @@ fn at<'a, T>(pointer: *mut T) -> &'a T {
     unsafe { &*pointer }
 }
 
-fn shown(pointer: *mut Node) -> Option<*mut Node> {
+fn shown<T>(pointer: *mut T) -> Option<*mut T> {
     (!pointer.is_null()).then_some(pointer)
 }
 
@@ -169,19 +170,9 @@ impl Peer for Boxed {
     }
 
     fn sum_entry(cx: Self::Cx<'_>, slot: usize) -> u64 {
-        let mut sum = 0u64;
-        let mut entry = cx.entries[slot].get();
-        while !entry.is_null() {
-            let looked_at = at(entry);
-            sum = looked_at
-                .body
-                .iter()
-                .fold(sum.wrapping_add(looked_at.key), |sum, word| {
-                    sum.wrapping_add(*word)
-                });
-            entry = looked_at.next;
-        }
-        sum
+        chain::sum(shown(cx.entries[slot].get()).map(at), |entry| {
+            (entry.key, &entry.body, shown(entry.next).map(at))
+        })
     }
 
     fn dying<const N: usize>(_cx: Self::Cx<'_>, seed: u64) -> u64 {

@@ -7,8 +7,10 @@
 //! peer's; shapes, numbers and their order are the workload's, and every workload returns a checksum.
 
 pub mod boxed;
+pub mod chain;
 pub mod child;
 pub mod peer;
+mod pointers;
 pub mod random;
 pub mod size;
 pub mod workloads;

@@ -6,7 +6,7 @@ use std::mem;
 use std::ptr;
 
 use bumpalo::Bump;
-use peers::{Peer, Setup, Workload};
+use peers::{Peer, Setup, Workload, chain};
 
 struct Arenas;
 
@@ -153,17 +153,11 @@ impl Peer for Arenas {
     }
 
     fn typed_list<const T: usize, const N: usize>(cx: Self::Cx<'_>, length: u64, seed: u64) -> u64 {
-        let mut head: Option<&Typed<'_, T, N>> = None;
-        for n in 0..length {
-            let body = [seed + n; N];
-            head = Some(cx.bump.alloc(Typed { next: head, body }));
-        }
-        let mut sum = 0;
-        while let Some(first) = head {
-            sum += first.body[0];
-            head = first.next;
-        }
-        sum
+        let head = chain::list(length, seed, |next, word| {
+            let body = [word; N];
+            &*cx.bump.alloc(Typed::<'_, T, N> { next, body })
+        });
+        chain::sum_firsts(head, |at| (at.body[0], at.next))
     }
 
     fn partner(_heap: &Heap) -> Option<()> {

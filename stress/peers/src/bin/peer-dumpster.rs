@@ -1,194 +1,41 @@
 //! dumpster (unsync), on mimalloc: reference counts, and a search for cycles among what lost a reference.
 
 use std::cell::RefCell;
-use std::hint::black_box;
 
 use dumpster::Trace;
 use dumpster::unsync::{Gc, collect};
-use peers::{Peer, Setup, Workload};
+use peers::Workload;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-struct Dumpster;
-
-#[derive(Trace)]
-struct Node {
-    left: RefCell<Option<Gc<Node>>>,
-    right: RefCell<Option<Gc<Node>>>,
-    value: u64,
-    weight: u64,
-}
-
-#[derive(Trace)]
-struct Entry {
-    next: Option<Gc<Entry>>,
-    key: u64,
-    body: Box<[u64]>,
-}
-
-#[derive(Trace)]
-struct Blob<const N: usize> {
-    body: [u64; N],
-}
-
-#[derive(Trace)]
-struct Typed<const T: usize, const N: usize> {
-    next: Option<Gc<Typed<T, N>>>,
-    body: [u64; N],
-}
-
 /// Counted pointers need no roots.
-struct Slots {
-    nodes: Vec<RefCell<Option<Gc<Node>>>>,
-    entries: Vec<RefCell<Option<Gc<Entry>>>>,
-}
+type Slots<T> = Vec<RefCell<Option<Gc<T>>>>;
 
-fn slots<T: Trace + 'static>(count: usize) -> Vec<RefCell<Option<Gc<T>>>> {
+fn slots<T: Trace + 'static>(count: usize) -> Slots<T> {
     (0..count).map(|_| RefCell::new(None)).collect()
 }
 
-impl Peer for Dumpster {
-    type Heap = Slots;
-    type Cx<'a> = &'a Slots;
-    type Node<'a> = Gc<Node>;
-    type Entry<'a> = Gc<Entry>;
-    type Partner = ();
-
-    fn lacks(workload: Workload) -> Option<&'static str> {
-        match workload {
-            Workload::Threads => Some("its unsync pointers stay on one thread"),
-            Workload::Stores => {
-                Some("each overwritten edge starts a search of the whole graph: more than a minute")
-            }
-            _ if workload.is_collection() => {
-                Some("counts references; it never goes through the whole heap")
-            }
-            _ => None,
+fn lacks(workload: Workload) -> Option<&'static str> {
+    match workload {
+        Workload::Threads => Some("its unsync pointers stay on one thread"),
+        Workload::Stores => {
+            Some("each overwritten edge starts a search of the whole graph: more than a minute")
         }
-    }
-
-    fn heap(setup: &Setup) -> Slots {
-        Slots {
-            nodes: slots(setup.node_slots),
-            entries: slots(setup.entry_slots),
+        _ if workload.is_collection() => {
+            Some("counts references; it never goes through the whole heap")
         }
-    }
-
-    fn turn<R>(heap: &mut Slots, work: impl for<'a> FnOnce(Self::Cx<'a>) -> R) -> R {
-        work(heap)
-    }
-
-    fn collect(_heap: &mut Slots) {
-        collect();
-    }
-
-    fn node<'a>(
-        _cx: Self::Cx<'a>,
-        left: Option<Self::Node<'a>>,
-        right: Option<Self::Node<'a>>,
-        value: u64,
-    ) -> Self::Node<'a> {
-        Gc::new(Node {
-            left: RefCell::new(left),
-            right: RefCell::new(right),
-            value,
-            weight: value,
-        })
-    }
-
-    fn value(node: &Self::Node<'_>) -> u64 {
-        node.value
-    }
-
-    fn left<'a, R>(node: &Self::Node<'a>, look: impl FnOnce(Option<&Self::Node<'a>>) -> R) -> R {
-        look(node.left.borrow().as_ref())
-    }
-
-    fn right<'a, R>(node: &Self::Node<'a>, look: impl FnOnce(Option<&Self::Node<'a>>) -> R) -> R {
-        look(node.right.borrow().as_ref())
-    }
-
-    fn set_left<'a>(_cx: Self::Cx<'a>, node: &Self::Node<'a>, target: &Self::Node<'a>) {
-        *node.left.borrow_mut() = Some(target.clone());
-    }
-
-    fn set_right<'a>(_cx: Self::Cx<'a>, node: &Self::Node<'a>, target: &Self::Node<'a>) {
-        *node.right.borrow_mut() = Some(target.clone());
-    }
-
-    fn put<'a>(cx: Self::Cx<'a>, slot: usize, node: Option<Self::Node<'a>>) {
-        *cx.nodes[slot].borrow_mut() = node;
-    }
-
-    fn take<'a>(cx: Self::Cx<'a>, slot: usize) -> Option<Self::Node<'a>> {
-        cx.nodes[slot].borrow_mut().take()
-    }
-
-    fn get<'a>(cx: Self::Cx<'a>, slot: usize) -> Option<Self::Node<'a>> {
-        cx.nodes[slot].borrow().clone()
-    }
-
-    fn entry<'a>(
-        _cx: Self::Cx<'a>,
-        key: u64,
-        words: usize,
-        next: Option<Self::Entry<'a>>,
-    ) -> Self::Entry<'a> {
-        let body = (0..words as u64).map(|n| key + n).collect();
-        Gc::new(Entry { next, key, body })
-    }
-
-    fn put_entry<'a>(cx: Self::Cx<'a>, slot: usize, entry: Self::Entry<'a>) {
-        *cx.entries[slot].borrow_mut() = Some(entry);
-    }
-
-    fn sum_entry(cx: Self::Cx<'_>, slot: usize) -> u64 {
-        let mut sum = 0u64;
-        let first = cx.entries[slot].borrow();
-        let mut entry = first.as_ref();
-        while let Some(looked_at) = entry {
-            let words = looked_at.body.iter();
-            sum = words.fold(sum.wrapping_add(looked_at.key), |sum, word| {
-                sum.wrapping_add(*word)
-            });
-            entry = looked_at.next.as_ref();
-        }
-        sum
-    }
-
-    fn dying<const N: usize>(_cx: Self::Cx<'_>, seed: u64) -> u64 {
-        black_box(Gc::new(Blob { body: [seed; N] })).body[N - 1]
-    }
-
-    fn typed_list<const T: usize, const N: usize>(
-        _cx: Self::Cx<'_>,
-        length: u64,
-        seed: u64,
-    ) -> u64 {
-        let mut head: Option<Gc<Typed<T, N>>> = None;
-        for n in 0..length {
-            let body = [seed + n; N];
-            head = Some(Gc::new(Typed { next: head, body }));
-        }
-        let mut sum = 0;
-        let mut at = head.as_ref();
-        while let Some(first) = at {
-            sum += first.body[0];
-            at = first.next.as_ref();
-        }
-        sum
-    }
-
-    fn partner(_heap: &Slots) -> Option<()> {
-        None
-    }
-
-    fn join((): (), setup: &Setup) -> Slots {
-        Self::heap(setup)
+        _ => None,
     }
 }
 
-fn main() {
-    peers::main::<Dumpster>();
+peers::pointer_peer! {
+    peer: Dumpster,
+    derive: [Trace],
+    plain: [],
+    pointer: Gc,
+    cell: RefCell,
+    slots: Slots of slots,
+    collect: collect,
+    lacks: lacks,
 }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use gc_arena::barrier::unlock;
 use gc_arena::{Arena, Collect, Gc, Lock, Mutation, RefLock, Rootable};
-use peers::{Peer, Setup, Workload};
+use peers::{Peer, Setup, Workload, chain};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -158,16 +158,10 @@ impl Peer for GcArena {
     }
 
     fn sum_entry((_, slots): Self::Cx<'_>, slot: usize) -> u64 {
-        let mut sum = 0u64;
-        let mut entry = slots.entries[slot / SLOTS_OF_A_GROUP].borrow()[slot % SLOTS_OF_A_GROUP];
-        while let Some(looked_at) = entry {
-            let words = looked_at.body.iter();
-            sum = words.fold(sum.wrapping_add(looked_at.key), |sum, word| {
-                sum.wrapping_add(*word)
-            });
-            entry = looked_at.next;
-        }
-        sum
+        let first = slots.entries[slot / SLOTS_OF_A_GROUP].borrow()[slot % SLOTS_OF_A_GROUP];
+        chain::sum(first.as_ref(), |entry| {
+            (entry.key, &entry.body[..], entry.next.as_ref())
+        })
     }
 
     fn dying<const N: usize>((mc, _): Self::Cx<'_>, seed: u64) -> u64 {
@@ -179,17 +173,11 @@ impl Peer for GcArena {
         length: u64,
         seed: u64,
     ) -> u64 {
-        let mut head: Option<Gc<'_, Typed<'_, T, N>>> = None;
-        for n in 0..length {
-            let body = [seed + n; N];
-            head = Some(Gc::new(mc, Typed { next: head, body }));
-        }
-        let mut sum = 0;
-        while let Some(first) = head {
-            sum += first.body[0];
-            head = first.next;
-        }
-        sum
+        let head = chain::list(length, seed, |next, word| {
+            let body = [word; N];
+            Gc::new(mc, Typed::<'_, T, N> { next, body })
+        });
+        chain::sum_firsts(head.as_ref(), |at| (at.body[0], at.next.as_ref()))
     }
 
     fn partner(_heap: &Heap) -> Option<()> {

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use gc_core::{CheckLevel, Driver, Edge, Gc, Heap, Mutator, Root, Scope, Trace};
-use peers::{Peer, Setup, Variant, Workload};
+use peers::{Peer, Setup, Variant, Workload, chain};
 
 struct Softfail;
 
@@ -166,16 +166,9 @@ impl Peer for Softfail {
     }
 
     fn sum_entry(cx: Self::Cx<'_>, slot: usize) -> u64 {
-        let mut sum = 0u64;
-        let mut entry = cx.slots.entries[slot].get();
-        while let Some(looked_at) = entry {
-            let words = looked_at.body.iter();
-            sum = words.fold(sum.wrapping_add(looked_at.key), |sum, word| {
-                sum.wrapping_add(*word)
-            });
-            entry = looked_at.next;
-        }
-        sum
+        chain::sum(cx.slots.entries[slot].get().as_ref(), |entry| {
+            (entry.key, &entry.body[..], entry.next.as_ref())
+        })
     }
 
     fn dying<const N: usize>(cx: Self::Cx<'_>, seed: u64) -> u64 {
@@ -183,19 +176,11 @@ impl Peer for Softfail {
     }
 
     fn typed_list<const T: usize, const N: usize>(cx: Self::Cx<'_>, length: u64, seed: u64) -> u64 {
-        let mut head: Option<Gc<'_, Typed<'_, T, N>>> = None;
-        for n in 0..length {
-            head = Some(cx.scope.alloc(Typed {
-                next: head,
-                body: [seed + n; N],
-            }));
-        }
-        let mut sum = 0;
-        while let Some(first) = head {
-            sum += first.body[0];
-            head = first.next;
-        }
-        sum
+        let head = chain::list(length, seed, |next, word| {
+            let body = [word; N];
+            cx.scope.alloc(Typed::<'_, T, N> { next, body })
+        });
+        chain::sum_firsts(head.as_ref(), |at| (at.body[0], at.next.as_ref()))
     }
 
     fn partner(heap: &Handle) -> Option<Heap> {

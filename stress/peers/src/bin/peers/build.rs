@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The folder of the C program's source, and of this package.
-const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
+pub const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Builds everything and answers with the folder of the binaries. The C program may be missing there.
 pub fn all() -> Result<PathBuf, String> {

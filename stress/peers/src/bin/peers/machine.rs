@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use crate::build::PACKAGE;
+
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
 /// Machine, compiler and versions, some lines.
@@ -21,6 +23,9 @@ pub fn describe(folder: &Path) -> String {
     let load = read("/proc/loadavg");
     let load = load.split(' ').next().unwrap_or("?");
     let rustc = output("rustc", &["--version"]);
+    let cc = first_line(&output("cc", &["--version"]));
+    let libc = first_line(&output("getconf", &["GNU_LIBC_VERSION"]));
+    let revision = output("git", &["-C", PACKAGE, "describe", "--always", "--dirty"]);
     let bdwgc = output(&folder.join("peer-bdwgc").to_string_lossy(), &["version"]);
     let crates = [
         "gc-arena", "gc", "boa_gc", "dumpster", "mimalloc", "bumpalo",
@@ -30,10 +35,13 @@ pub fn describe(folder: &Path) -> String {
         .join(", ");
     format!(
         "machine   {cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, load {load} before\n\
-         compilers {rustc} (fat LTO, one codegen unit), cc -O2\n\
-         versions  softfail {}, {versions}, bdwgc {}",
+         compilers {rustc} (fat LTO, one codegen unit), {} (-O2)\n\
+         versions  softfail {} ({}), {versions}, bdwgc {}, {}",
+        or(&cc, "no cc"),
         locked("gc-core"),
-        if bdwgc.is_empty() { "left out" } else { &bdwgc },
+        or(&revision, "not in a checkout"),
+        or(&bdwgc, "left out"),
+        or(&libc, "a libc without a name"),
     )
 }
 
@@ -63,6 +71,15 @@ fn output(program: &str, arguments: &[&str]) -> String {
         .unwrap_or_default()
         .trim()
         .to_owned()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The text, or what is said where there is none.
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
 }
 
 /// The version of a crate in the lock file.

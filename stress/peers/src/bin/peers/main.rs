@@ -77,7 +77,12 @@ fn compare(arguments: &Arguments) -> Result<bool, String> {
         is_quick: arguments.quick,
     };
     let machine = machine::describe(&plan.folder);
-    eprintln!("{machine}");
+    // Figures without their machine say nothing, so the table has it; JSON lines have room for figures alone.
+    if arguments.json {
+        eprintln!("{machine}");
+    } else {
+        println!("{machine}");
+    }
     let results = Results::measure(&plan);
     if arguments.json {
         print!("{}", table::json_lines(&results));

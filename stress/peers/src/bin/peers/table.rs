@@ -15,8 +15,10 @@ pub fn ratios(plan: &Plan, results: &Results) -> String {
         .map(|peer| peer.name)
         .filter(|peer| *peer != OURS && results.figures.iter().any(|figure| figure.peer == *peer))
         .collect();
-    let mut text = String::from(
-        "\nHow many times better Softfail is: above 1 Softfail leads, whichever way the figure counts.\n\n",
+    let mut text = format!(
+        "\nMedians of {} interleaved runs, or of the one run of a child that is slow.\n\
+         How many times better Softfail is: above 1 Softfail leads, whichever way the figure counts.\n\n",
+        plan.runs,
     );
     let _ = write!(text, "{:<20}{:<14}{:>16}", "workload", "figure", OURS);
     for peer in &peers {
