@@ -5,7 +5,7 @@
 //! wait); handles call in to collect as a whole. All of it ends in steps of the one state machine.
 //!
 //! Back-pressure has three stages: over the goal, mutators mark along; over the soft limit, and over
-//! twice the goal, they also wait for the cycle at the edges of `enter`, for [`EDGE_WAIT`] at most;
+//! twice the goal, they also wait for the cycle at the edges of `enter`, for as long as the builder says at most;
 //! at the hard limit allocation is refused. Nothing waits without a bound, since a mutator may hold what another one needs.
 
 use std::sync::Arc;

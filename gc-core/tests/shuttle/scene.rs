@@ -182,11 +182,16 @@ fn outcome<G: Guard>(stage: &Stage<G>) -> Outcome {
     }
 }
 
-/// Cycle after cycle in small steps, while mutators run.
+/// Collects while mutators run.
 fn collect<G: Guard>(stage: &Stage<G>) {
-    let heap = &stage.heap;
+    let is_over = || stage.running.load(Ordering::Relaxed) == 0 || stage.oracle.has_complaints();
+    step_until(&stage.heap, is_over);
+}
+
+/// Cycle after cycle in small steps, until somebody says that it is over.
+pub(crate) fn step_until(heap: &Heap, is_over: impl Fn() -> bool) {
     heap.request_collect();
-    while stage.running.load(Ordering::Relaxed) > 0 && !stage.oracle.has_complaints() {
+    while !is_over() {
         let budget = thread_rng().gen_range(1..8);
         let step = heap.step(budget).unwrap();
         if step.finished.is_some() || step.progress == StepProgress::Idle {
