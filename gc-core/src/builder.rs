@@ -198,7 +198,8 @@ impl Builder {
         self
     }
 
-    /// Bytes of address space to reserve. Default: 64 GiB; smaller when refused.
+    /// Bytes of address space to reserve. The heap is collected so as to fit, as below a limit. Default: 64 GiB; smaller
+    /// when refused.
     pub fn reserve_bytes(mut self, bytes: usize) -> Self {
         self.space.reserve_bytes = bytes;
         self
@@ -330,10 +331,11 @@ impl Builder {
     }
 
     /// Bytes of live objects that the pacer's goal stays below: the soft limit, and an eighth less than
-    /// the limit, which counts the pages of spans, full or not.
+    /// the limit and the reservation, which count the pages of spans, full or not.
     fn goal_limit_bytes(&self) -> u64 {
         let soft = self.soft_limit_bytes.unwrap_or(usize::MAX);
-        let hard = self.space.limit_bytes.unwrap_or(usize::MAX);
+        let limit = self.space.limit_bytes.unwrap_or(usize::MAX);
+        let hard = limit.min(self.space.reserve_bytes);
         soft.min(hard - hard / 8) as u64
     }
 

@@ -108,10 +108,12 @@ impl Scope<'_> {
         slot
     }
 
-    /// As [`Scope::slot_of_class`], making room when the heap is at its limit.
+    /// As [`Scope::slot_of_class`], making room when the heap is at its limit or its reservation full.
     fn refill(self, wanted: Wanted, bytes: usize) -> Result<FreshSlot, AllocError> {
         match self.slot_of_class(wanted, bytes) {
-            Err(AllocError::Limit { .. }) if self.drive().relieve(self.record()) => {
+            Err(AllocError::Limit { .. } | AllocError::Exhausted { .. })
+                if self.drive().relieve(self.record()) =>
+            {
                 self.slot_of_class(wanted, bytes)
             }
             answer => answer,

@@ -107,6 +107,61 @@ fn a_mutator_at_the_limit_finishes_the_cycle_and_is_served() {
 }
 
 #[test]
+fn a_full_reservation_is_relieved_as_a_limit_is() {
+    const RESERVE_BYTES: usize = 4 << 20;
+    for phase in [Phase::Snapshot, Phase::Mark, Phase::Sweep] {
+        let heap = builder(Driver::Manual)
+            .reserve_bytes(RESERVE_BYTES)
+            .build()
+            .unwrap();
+        let mut mutator = heap.mutator();
+        let error = mutator.enter(|scope| {
+            let mut error = None;
+            while error.is_none() {
+                error = scope.try_alloc(link(0)).err();
+            }
+            error
+        });
+        assert!(
+            matches!(error, Some(AllocError::Exhausted { .. })),
+            "{error:?}"
+        );
+        heap.request_collect();
+        step_to(&heap, phase);
+        mutator.enter(|scope| {
+            assert_eq!(heap.stats().cycles_finished, 0);
+            let length = (RESERVE_BYTES / 2 / SLOT_BYTES) as u64;
+            assert_eq!(assert_list(list(scope, length)), length);
+        });
+        drop(mutator);
+        assert_serves(&heap);
+    }
+}
+
+#[test]
+fn the_goal_stays_below_the_reservation() {
+    const RESERVE_BYTES: u64 = 16 << 20;
+    let heap = builder(Driver::Incremental)
+        .reserve_bytes(RESERVE_BYTES as usize)
+        .build()
+        .unwrap();
+    let mut mutator = heap.mutator();
+    let length = RESERVE_BYTES / 2 / SLOT_BYTES as u64;
+    let kept = mutator.enter(|scope| scope.root(list(scope, length)));
+    heap.collect().unwrap();
+    let stats = heap.stats();
+    assert!(stats.bytes_live >= RESERVE_BYTES / 2);
+    assert!(stats.bytes_goal < RESERVE_BYTES, "{}", stats.bytes_goal);
+    // Many times what is left of the reservation dies, and room is found each time.
+    for _ in 0..2000 {
+        mutator.enter(|scope| assert_eq!(assert_list(list(scope, 2000)), 2000));
+    }
+    mutator.enter(|scope| assert_eq!(assert_list(scope.get(&kept).unwrap()), length));
+    drop(mutator);
+    assert_serves(&heap);
+}
+
+#[test]
 fn a_mutator_at_the_limit_does_not_wait_for_itself() {
     for phase in [Phase::Idle, Phase::Arm, Phase::Settle] {
         let (heap, _kept) = garbage_at(phase, |scope| drop(fill(scope)));
