@@ -57,7 +57,7 @@ search() { # optimisation, switches; leaves its output in $out, sets states, dep
 }
 
 line() { # name, verdict, switches
-  printf '%-19s %10s states %4s deep %5s MB %6s s  %-34s %s\n' \
+  printf '%-23s %10s states %4s deep %5s MB %6s s  %-34s %s\n' \
     "$1" "${states:-?}" "${depth:-?}" "${mebibytes:-?}" "${seconds:-?}" "$2" "$3"
 }
 

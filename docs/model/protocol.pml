@@ -24,6 +24,8 @@
 #ifndef VOID
 #define VOID 0                  /* voided cycles in a row */
 #endif
+/* GEN: generational cycles. A cycle has a mark colour, `nc`, and a birth colour, `nn`; at the beginning
+ * a cycle has ended with 1 and 2, with START_ONE it had the one colour 1. */
 /* CYCLES=n stops the collector after n cycles; without it cycles go on for ever. */
 
 /* What a mutator may do, as a set. A mutator with the empty set only answers handshakes. */
@@ -40,6 +42,8 @@
 #define UPGRADE 1024            /* r1 = what the weak or ephemeron cell holds    */
 #define EXIT   2048             /* leave the registry; attach again              */
 #define JOIN   4096             /* attach, with START_DETACHED                   */
+#define INIT   8192             /* r1 = a new object, born with its field = r1   */
+#define MAKE   16384            /* the cell, which is then not there at first: to r1, or from key r1 to value r0 */
 #define BASIC  (LOAD | WALK | PARK | DROP | ALLOC | STORE | SWAP)
 #ifndef OPS0
 #define OPS0 BASIC
@@ -71,7 +75,11 @@
 /* r0 is a live slot of the value stack: it outlives `enter` and is shaded at Snapshot. r1 is a
  * branded pointer in the hands of user code: gone at every edge of `enter`. */
 typedef Mutator_ { byte r0; byte r1; byte colour; byte bar; byte bcol; byte answered; byte grey;
-                   bool attached; bool shading };
+                   bool attached; bool shading;
+#ifdef GEN
+                   byte remembered;     /* its private list */
+#endif
+                 };
 Mutator_ m[2];
 
 byte col[N + 1];
@@ -83,6 +91,26 @@ byte request = NONE;
 byte phase = IDLE;
 byte injector = 0;
 byte todo = 0;                  /* the coordinator's private stack   */
+#ifdef GEN
+#define TWO    0                /* the cycle before ended and had two colours: a young one may follow */
+#define ONE    1
+#define VOIDED 2
+#ifdef START_ONE
+#define BORN 1                  /* the colour of what no old object leads to, at the beginning */
+#else
+#define BORN 2
+#endif
+byte nn = BORN;                 /* n(k): the cycle's objects are born in it, by each mutator from its Snapshot on */
+byte birth = BORN;              /* newcomers': n(k-1) until Snapshot is asked for    */
+byte held = BIT(1) | BIT(BORN); /* colours that bytes may have                      */
+byte before = (BORN == 1 -> ONE : TWO);         /* how the cycle before ended       */
+bool young = 0;                 /* the cycle that runs keeps the marks of the one before */
+byte remembered = 0;            /* the shared list                                  */
+#define MARKED(o) (col[o] == nc || col[o] == nn)        /* what the sweep keeps     */
+#else
+#define BORN 1
+#define MARKED(o) (col[o] == nc)
+#endif
 #ifdef ROOTS
 byte root[2];
 bool armed = 0;
@@ -90,12 +118,22 @@ byte rcol = 1;
 #endif
 #ifdef EPHEMERON
 #define CELL_FIRST 3            /* the value; alive while the key is */
+#if ((OPS0) | (OPS1)) & MAKE
+byte key = 0;
+#else
 byte key = 2;
+#endif
 #else
 #define CELL_FIRST 2            /* the weak cell's target */
 #endif
 #if defined(WEAK) || defined(EPHEMERON)
+#if ((OPS0) | (OPS1)) & MAKE
+byte cell = 0;
+byte made_for = 0;              /* ghost: what the cell was made for                 */
+#else
 byte cell = CELL_FIRST;         /* the cell itself never dies and is never set again */
+#define made_for CELL_FIRST
+#endif
 bool cell_dead = 0;             /* ghost: what the cell was made for has been freed  */
 #endif
 #if (defined(JUNK) || defined(WEAK)) && !defined(WRONG_SHADE_UNANNOUNCED)
@@ -120,7 +158,7 @@ bool registry_locked = 0;
 byte hx, hy, hr, hi;            /* scratch inside d_steps, zero outside them */
 
 /* Never set. They stand in assertions so that a counterexample names what it broke. */
-bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stale_upgrade, came_back;
+bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stale_upgrade, came_back, cleared_reachable;
 
 /* ---------------------------------------------------------------- shading */
 #if defined(WRONG_JUNK_NOCHECK)
@@ -148,6 +186,16 @@ bool freed_reachable, bad_pointer, late_grey, count_increased, free_marked, stal
 #define NOT_LATE (phase == CLEAR -> late_grey : 1)
 #else
 #define NOT_LATE (phase == IDLE || phase == CLEAR -> late_grey : 1)
+#endif
+
+/* What was born since the snapshot was asked for is black. Neither a black mutator's barrier nor a root shades it;
+ * it would be late work, since such an object may turn up after termination. */
+#if defined(GEN) && !defined(WRONG_NEWBORN_SHADED)
+#define DONE(o) (col[o] == ME.bcol || (ME.bar == BLACK && col[o] == ME.colour))
+#define NEWBORN(o) (col[o] == nn)
+#else
+#define DONE(o) (col[o] == ME.bcol)
+#define NEWBORN(o) false
 #endif
 
 /* The compare-and-swap from the white seen. Inside a d_step. */
@@ -178,12 +226,12 @@ inline push_and_mark(p) {
 /* Store::shade_announced: the slot may have been swept since it was looked at first. */
 inline shade_now(p) {
   if
-  :: d_step { col[p] == ME.bcol -> skip }
+  :: d_step { DONE(p) -> skip }
 #ifndef WRONG_JUNK_NOCHECK
   :: d_step { col[p] == 0 -> REFUSE }
-  :: d_step { col[p] != 0 && col[p] != ME.bcol -> w = col[p] };
+  :: d_step { col[p] != 0 && !DONE(p) -> w = col[p] };
 #else
-  :: d_step { col[p] != ME.bcol -> w = col[p] };
+  :: d_step { !DONE(p) -> w = col[p] };
 #endif
      push_and_mark(p)
   fi
@@ -192,12 +240,12 @@ inline shade_now(p) {
 /* Store::shade. `p` and `w` are locals of the caller; w is the white that was seen. */
 inline shade(p) {
   if
-  :: d_step { p == 0 || col[p] == ME.bcol -> skip }
+  :: d_step { p == 0 || DONE(p) -> skip }
 #ifndef WRONG_JUNK_NOCHECK
   :: d_step { p != 0 && col[p] == 0 -> REFUSE }
-  :: d_step { p != 0 && col[p] != 0 && col[p] != ME.bcol -> w = col[p] };
+  :: d_step { p != 0 && col[p] != 0 && !DONE(p) -> w = col[p] };
 #else
-  :: d_step { p != 0 && col[p] != ME.bcol -> w = col[p] };
+  :: d_step { p != 0 && !DONE(p) -> w = col[p] };
 #endif
 #ifdef ANNOUNCED
      ME.shading = 1;
@@ -210,8 +258,8 @@ inline shade(p) {
         :: list != OPEN_ ->
 #ifndef WRONG_DECIDED_UNLOOKED
            if
-           :: col[p] == ME.bcol         /* decided: what can be reached is marked */
-           :: col[p] != ME.bcol ->
+           :: DONE(p)         /* decided: what can be reached is marked */
+           :: !DONE(p) ->
 #endif
               if
               :: list == CLOSED
@@ -233,12 +281,26 @@ inline shade(p) {
 inline shade_locked(p, colour_) {
   if
   :: p != 0 && col[p] == 0 -> REFUSE
-  :: p != 0 && col[p] != 0 && col[p] != colour_ ->
+  :: p != 0 && col[p] != 0 && col[p] != colour_ && !NEWBORN(p) ->
      assert(HAS(live, p) || free_marked); assert(NOT_LATE);
      injector = injector | BIT(p); col[p] = colour_
   :: else
   fi
 }
+
+#ifdef GEN
+/* The barrier's last step before the store of a value that was born since the mutator's Snapshot. */
+#ifdef WRONG_UNREMEMBERED
+#define REMEMBERS(p) false
+#else
+#define REMEMBERS(p) (ME.bar != GREY && ME.colour != ME.bcol && (p) != 0 && col[p] == ME.colour)
+#endif
+inline promote(p) {
+  d_step { if :: col[p] == ME.colour -> col[p] = ME.bcol :: else fi }
+}
+#else
+#define REMEMBERS(p) false
+#endif
 
 /* hx = the lowest object of a set that is not empty. Inside a d_step. */
 inline lowest(set) {
@@ -279,6 +341,8 @@ inline scan_roots() {
 
 #ifdef WRONG_CLEAR_MARKS
 #define ALLOCATION_COLOUR (phase == MARK && ME.answered == SNAPSHOT -> 2 : 1)
+#elif defined(WRONG_BORN_OLD)
+#define ALLOCATION_COLOUR (ME.bar == BLACK -> ME.bcol : ME.colour)
 #else
 #define ALLOCATION_COLOUR ME.colour
 #endif
@@ -293,6 +357,12 @@ inline give(t) {
 #endif
 }
 
+#if defined(GEN) && !defined(WRONG_WEAK_UPGRADES_MARKED)
+#define ALIVE(o) (col[o] == ME.bcol || col[o] == ME.colour)   /* black here */
+#else
+#define ALIVE(o) (col[o] == ME.bcol)
+#endif
+
 /* After termination only what is marked may be returned. */
 inline if_marked() {
   old = cell;
@@ -300,14 +370,14 @@ inline if_marked() {
   :: old == 0
   :: old != 0 ->
      if
-     :: col[old] != ME.bcol ->
+     :: !ALIVE(old) ->
 #ifdef WEAK
         /* In Terminate it waits for the decision, in Clear it answers. */
         if :: d_step { answers && phase == CLEAR -> told_dead = 1 } :: else fi
 #else
         skip
 #endif
-     :: col[old] == ME.bcol ->
+     :: ALIVE(old) ->
         if
         :: d_step { reread && cell != old -> skip }
         :: d_step { !reread || cell == old -> give(old) }
@@ -325,6 +395,9 @@ inline if_marked() {
 /* Both inside a d_step: whoever answers owns the mutator's record. */
 inline answer_arm(colour_) {
   ME.bar = GREY; ME.bcol = colour_;
+#if defined(GEN) && !defined(WRONG_HANDOVER_LATE)
+  remembered = remembered | ME.remembered; ME.remembered = 0;
+#endif
 #ifdef WRONG_BLACK_EARLY
   ME.colour = colour_;
 #endif
@@ -333,7 +406,14 @@ inline answer_arm(colour_) {
 inline answer_snapshot(colour_) {
   ME.r1 = 0;                            /* empty hands */
   hr = ME.r0; shade_locked(hr, colour_); hr = 0;
+#ifdef GEN
+  ME.bar = BLACK; ME.colour = nn;
+#ifdef WRONG_HANDOVER_LATE
+  remembered = remembered | ME.remembered; ME.remembered = 0
+#endif
+#else
   ME.bar = BLACK; ME.colour = colour_
+#endif
 }
 
 proctype Mutator(byte me) {
@@ -365,15 +445,40 @@ end:
        col[hx] = ALLOCATION_COLOUR;
        f[hx] = 0;
        ME.r1 = hx; hx = 0 }
+  /* Initialising stores have no barrier: nobody else knows the object yet. */
+  :: d_step { CAN(INIT) && ME.r1 != 0 && ME.attached && SOMEFREE ->
+       hx = 1;
+       do :: col[hx] == 0 -> break :: else -> hx++ od;
+       live = live | BIT(hx);
+       col[hx] = ALLOCATION_COLOUR;
+       f[hx] = ME.r1;
+       ME.r1 = hx; hx = 0 }
   /* Store::replace. Between the first and the last step there is no poll. */
-  :: d_step { CAN(STORE) && ME.r0 != 0 && ME.bar == OFF -> f[ME.r0] = ME.r1 }
-  :: d_step { CAN(SWAP) && ME.r0 != 0 && ME.bar == OFF -> hx = f[ME.r0]; f[ME.r0] = ME.r1; ME.r1 = hx; hx = 0 }
+  :: d_step { CAN(STORE) && ME.r0 != 0 && ME.bar == OFF && !REMEMBERS(ME.r1) -> f[ME.r0] = ME.r1 }
+  :: d_step { CAN(SWAP) && ME.r0 != 0 && ME.bar == OFF && !REMEMBERS(ME.r1) ->
+       hx = f[ME.r0]; f[ME.r0] = ME.r1; ME.r1 = hx; hx = 0 }
+#ifdef GEN
+  :: d_step { CAN(STORE | SWAP) && ME.r0 != 0 && ME.bar == OFF && REMEMBERS(ME.r1) ->
+       old = f[ME.r0];
+       ME.remembered = ME.remembered | BIT(ME.r1) };
+     promote(ME.r1);
+     if
+     :: d_step { CAN(STORE) -> f[ME.r0] = ME.r1; old = 0 }
+     :: d_step { CAN(SWAP) -> hx = f[ME.r0]; f[ME.r0] = ME.r1; ME.r1 = hx; hx = 0; old = 0 }
+     fi
+#endif
   :: d_step { CAN(STORE | SWAP) && ME.r0 != 0 && ME.bar != OFF -> old = f[ME.r0] };
 #ifndef WRONG_NO_DELETE
      shade(old);
 #endif
 #ifndef WRONG_NO_INSERT
      if :: ME.bar == GREY -> shade(ME.r1) :: else fi;
+#endif
+#ifdef GEN
+     if
+     :: d_step { REMEMBERS(ME.r1) -> ME.remembered = ME.remembered | BIT(ME.r1) }; promote(ME.r1)
+     :: d_step { else -> skip }
+     fi;
 #endif
      if
      :: d_step { CAN(STORE) -> f[ME.r0] = ME.r1; old = 0 }
@@ -422,11 +527,26 @@ end:
      fi;
      d_step { old = 0; reread = 0; answers = 0; ME.shading = 0 }
 #endif
+#if (defined(WEAK) || defined(EPHEMERON)) && (((OPS0) | (OPS1)) & MAKE)
+  :: d_step { CAN(MAKE) && made_for == 0 && ME.r1 != 0 ->
+#ifdef EPHEMERON
+       key = ME.r1; cell = ME.r0;
+#else
+       cell = ME.r1;
+#endif
+       made_for = cell }
+#endif
 #ifdef ATTACH
   :: d_step { CAN(EXIT) && ME.attached && !registry_locked ->
        ME.r0 = 0; ME.r1 = 0;
 #ifndef WRONG_EXIT_LATE_HANDOVER
        injector = injector | ME.grey; ME.grey = 0;
+#endif
+#ifdef GEN
+#ifndef WRONG_EXIT_FORGETS
+       remembered = remembered | ME.remembered;
+#endif
+       ME.remembered = 0;
 #endif
        ME.attached = 0 };
 #ifdef WRONG_EXIT_LATE_HANDOVER
@@ -436,7 +556,9 @@ end:
        ME.attached = 1;
        ME.answered = request;
        ME.bcol = nc;
-#if defined(WRONG_ATTACH_BLACK)
+#if defined(GEN) && !defined(WRONG_ATTACH_BLACK) && !defined(WRONG_ATTACH_WHITE)
+       ME.colour = birth;
+#elif defined(WRONG_ATTACH_BLACK)
        ME.colour = nc;
 #elif defined(WRONG_ATTACH_WHITE)
        ME.colour = settled;
@@ -512,17 +634,24 @@ inline look_again(stolen, current) {
   stolen = 0
 }
 
+/* What was born marked is visited too: an old object leads to it, so it has to be old as well. */
+#ifdef WRONG_NEWBORN_UNPROMOTED
+#define VISITED(o) MARKED(o)
+#else
+#define VISITED(o) (col[o] == nc)
+#endif
+
 /* Marker::visit: what a scan found is marked when it leaves the private stack. */
 inline visit_next(stack, current) {
   lowest(stack);
   stack = stack & ~BIT(hx);
   if
-  :: col[hx] == nc
+  :: VISITED(hx)
 #ifndef WRONG_JUNK_NOCHECK
   :: col[hx] == 0 -> REFUSE_SCAN
-  :: col[hx] != 0 && col[hx] != nc ->
+  :: col[hx] != 0 && !VISITED(hx) ->
 #else
-  :: col[hx] != nc ->
+  :: !VISITED(hx) ->
 #endif
      assert(HAS(live, hx) || MARKING_FREE_ALLOWED || free_marked);
      col[hx] = nc; current = hx
@@ -581,6 +710,13 @@ end:
 #define MARK_ON skip
 #endif
 
+/* What the clearing of cells takes for alive. */
+#ifdef WRONG_WEAK_MARKED_ONLY
+#define SEEN(o) (col[o] == nc)
+#else
+#define SEEN(o) MARKED(o)
+#endif
+
 /* hr = everything reachable. Inside a d_step. Ephemerons: the value lives while its key does. */
 inline reach() {
   hr = BIT(m[0].r0) | BIT(m[0].r1) | BIT(m[1].r0) | BIT(m[1].r1);
@@ -607,6 +743,15 @@ inline reach() {
   hy = 0; hi = 0
 }
 
+#if defined(WEAK) || defined(EPHEMERON)
+/* A cell is nulled. Inside a d_step. */
+inline is_dead(target) {
+  reach();
+  assert(!HAS(hr, target) || cleared_reachable);
+  hr = 0
+}
+#endif
+
 /* Nothing is freed; all grey work is dropped; the next cycle takes the next colour. */
 inline void_cycle() {
   voids--; phase = IDLE; request = NONE; injector = 0; todo = 0; m[0].grey = 0; m[1].grey = 0;
@@ -614,7 +759,72 @@ inline void_cycle() {
 #ifdef ROOTS
   armed = 0;
 #endif
+#ifdef GEN
+  before = VOIDED; young = 0;
+#endif
 }
+
+#ifdef GEN
+/* hy = a colour that no byte has: `first`, `second`, or any. Inside a d_step. */
+inline fresh(first, second) {
+  if
+  :: !HAS(held, first) -> hy = first
+  :: HAS(held, first) && !HAS(held, second) -> hy = second
+  :: else -> hy = 1; do :: hy < NCOL && HAS(held, hy) -> hy++ :: else -> break od
+  fi;
+  held = held | BIT(hy)
+}
+
+#if defined(WRONG_YOUNG_AFTER_VOID)
+#define MAY_BE_YOUNG (before != ONE)
+#elif defined(WRONG_YOUNG_AFTER_ONE)
+#define MAY_BE_YOUNG (before != VOIDED)
+#else
+#define MAY_BE_YOUNG (before == TWO)
+#endif
+
+#ifdef YOUNG_ONLY
+#define FULL_TOO (!(MAY_BE_YOUNG))      /* full only where it has to be */
+#else
+#define FULL_TOO true
+#endif
+
+inline open_() {
+  m[0].answered = NONE; m[1].answered = NONE;
+#ifdef ROOTS
+  armed = 1; rcol = nc;
+#endif
+  phase = MARK; request = ARM
+}
+
+/* The colours of the next cycle. Both inside a d_step. */
+inline pick_young() {
+  young = 1;
+  fresh(2, 3); nn = hy; hy = 0
+}
+
+inline pick_full() {
+  hx = nc;
+  fresh(1, 4); nc = hy;
+  if
+  :: before == VOIDED -> nn = nc
+#ifdef WRONG_STALE_COLOUR
+  :: else -> nn = hx                    /* what was marked the cycle before looks newborn */
+#else
+  :: else -> fresh(2, 3); nn = hy
+#endif
+  fi;
+  hx = 0; hy = 0
+}
+#endif
+
+#if defined(WRONG_YOUNG_SWEEP_ONE)
+#define SWEPT(o) (col[o] != nc)
+#elif defined(GEN)
+#define SWEPT(o) (!MARKED(o))
+#else
+#define SWEPT(o) (col[o] != settled)
+#endif
 
 proctype Collector() {
   byte current, stolen, o;
@@ -631,6 +841,13 @@ end_idle:
 #ifdef CYCLES
   if :: cycles != 0 -> cycles-- :: else -> goto end_finished fi;
 #endif
+#ifdef GEN
+  /* The driver chooses the kind. Handshake, cycle and colours are one word, so they change together. */
+  if
+  :: d_step { MAY_BE_YOUNG -> pick_young(); open_() }
+  :: d_step { FULL_TOO -> pick_full(); open_() }
+  fi;
+#else
   d_step {                              /* World::open_cycle, phase Arm */
 #ifdef WRONG_CLEAR_MARKS
     nc = 2;
@@ -645,17 +862,36 @@ end_idle:
   d_step { armed = 1; rcol = nc };      /* under the table's lock */
 #endif
 #endif
+#endif
 #ifdef WRONG_NO_ARM
   request = SNAPSHOT;
 #ifdef ROOTS
   scan_roots();
 #endif
 #else
+#ifndef GEN
   request = ARM;
+#endif
   ALL(ARM);
 #ifndef WRONG_NO_SETTLE
   request = SETTLE;
   ALL(SETTLE);
+#endif
+#ifdef GEN
+  d_step {
+#if defined(WRONG_REMEMBERED_DROPPED)
+    skip;
+#elif defined(WRONG_REMEMBERED_UNSCANNED)
+    if :: young -> todo = remembered :: else fi;        /* visited like others, and they are marked */
+#else
+    if :: young -> injector = injector | remembered :: else fi;
+#endif
+#ifdef WRONG_REMEMBERED_KEPT
+    if :: young -> remembered = 0 :: else fi
+#else
+    remembered = 0                      /* a full cycle forgets */
+#endif
+  };
 #endif
 #ifdef ROOTS
 #ifdef ROOTS_SCAN_LATE
@@ -669,7 +905,9 @@ end_idle:
 #ifdef ANNOUNCED
   d_step { late = 0; list = OPEN_ };     /* all barriers of the cycle before have ended */
 #endif
-#ifndef ROOTS_SCAN_LATE
+#ifdef GEN
+  d_step { birth = nn; request = SNAPSHOT };
+#elif !defined(ROOTS_SCAN_LATE)
   request = SNAPSHOT;
 #endif
 #endif
@@ -723,7 +961,7 @@ marking:
 #ifndef WRONG_EPHEMERON_SKIPPED
   d_step {
     if
-    :: dry && key != 0 && col[key] == nc && cell != 0 && col[cell] != nc ->
+    :: dry && key != 0 && SEEN(key) && cell != 0 && !SEEN(cell) ->
        todo = todo | BIT(cell); dry = 0
     :: else
     fi
@@ -764,12 +1002,16 @@ marking:
 #ifdef WRONG_CLEAR_AFTER_FLIP
   d_step { settled = nc; phase = IDLE; request = NONE };
 #endif
-  d_step { if :: cell != 0 && col[cell] != nc -> cell = 0 :: else fi };
+  d_step { if :: cell != 0 && !SEEN(cell) -> is_dead(cell); cell = 0 :: else fi };
 #endif
 #ifdef EPHEMERON
-  d_step { if :: key != 0 && col[key] != nc -> key = 0; cell = 0 :: else fi };
+  d_step { if :: key != 0 && !SEEN(key) -> is_dead(key); key = 0; cell = 0 :: else fi };
 #endif
+#ifdef GEN
+  d_step { before = (nn == nc -> ONE : TWO); young = 0; phase = IDLE; request = NONE };
+#else
   d_step { settled = nc; phase = IDLE; request = NONE };
+#endif
 #ifdef ROOTS
   armed = 0;
 #endif
@@ -783,13 +1025,13 @@ marking:
   :: d_step { o <= N ->
        assert(col[o] == 0 || HAS(live, o) || count_increased);   /* more marks than objects */
        if
-       :: HAS(live, o) && col[o] != settled ->
+       :: HAS(live, o) && SWEPT(o) ->
           reach();
           assert(!HAS(hr, o) || freed_reachable);
           hr = 0;
           live = live & ~BIT(o); col[o] = 0; f[o] = 0;
 #if defined(WEAK) || defined(EPHEMERON)
-          if :: o == CELL_FIRST -> cell_dead = 1 :: else fi
+          if :: o == made_for -> cell_dead = 1 :: else fi
 #endif
 #ifdef WRONG_CLEAR_MARKS
        :: HAS(live, o) && col[o] == settled -> col[o] = 1
@@ -799,7 +1041,11 @@ marking:
 #endif
        fi;
        o++ }
+#ifdef GEN
+  :: d_step { o > N -> o = 0; held = BIT(nc) | BIT(nn) }; break
+#else
   :: o > N -> o = 0; break
+#endif
   od;
   goto end_idle;
 end_finished:
@@ -815,22 +1061,22 @@ init {
   d_step {
     live = BIT(1); col[1] = 1;
 #if START >= 1 || defined(WEAK) || defined(EPHEMERON)
-    live = live | BIT(2); col[2] = 1;
+    live = live | BIT(2); col[2] = (START >= 1 -> 1 : BORN);
 #endif
 #if START >= 1
     f[1] = 2;
 #endif
 #if START >= 2 || defined(EPHEMERON)
-    live = live | BIT(3); col[3] = 1;
+    live = live | BIT(3); col[3] = (START >= 2 -> 1 : BORN);
 #endif
 #if START >= 2
     f[2] = 3;
 #endif
-    m[0].colour = 1; m[0].bcol = 1;
+    m[0].colour = BORN; m[0].bcol = 1;
 #ifndef START_DETACHED
     m[0].attached = 1; m[0].r0 = 1;
 #endif
-    m[1].colour = 1; m[1].bcol = 1; m[1].attached = 1;
+    m[1].colour = BORN; m[1].bcol = 1; m[1].attached = 1;
 #ifdef ROOTS
     root[0] = 1;                /* the second mutator has an empty stack */
 #else
