@@ -109,6 +109,7 @@ byte remembered = 0;            /* the shared list                              
 #define MARKED(o) (col[o] == nc || col[o] == nn)        /* what the sweep keeps     */
 #else
 #define BORN 1
+#define nn nc                   /* one colour for both */
 #define MARKED(o) (col[o] == nc)
 #endif
 #ifdef ROOTS
@@ -258,7 +259,7 @@ inline shade(p) {
         :: list != OPEN_ ->
 #ifndef WRONG_DECIDED_UNLOOKED
            if
-           :: DONE(p)         /* decided: what can be reached is marked */
+           :: DONE(p)                   /* decided: what can be reached is marked */
            :: !DONE(p) ->
 #endif
               if
@@ -403,16 +404,16 @@ inline answer_arm(colour_) {
 #endif
 }
 
-inline answer_snapshot(colour_) {
+inline answer_snapshot(colour_, birth_) {
   ME.r1 = 0;                            /* empty hands */
   hr = ME.r0; shade_locked(hr, colour_); hr = 0;
 #ifdef GEN
-  ME.bar = BLACK; ME.colour = nn;
+  ME.bar = BLACK; ME.colour = birth_;
 #ifdef WRONG_HANDOVER_LATE
   remembered = remembered | ME.remembered; ME.remembered = 0
 #endif
 #else
-  ME.bar = BLACK; ME.colour = colour_
+  ME.bar = BLACK; ME.colour = birth_
 #endif
 }
 
@@ -426,6 +427,11 @@ proctype Mutator(byte me) {
 #endif
 #ifdef SPLIT_ANSWER
   byte asked, asked_colour;
+#ifdef GEN
+  byte asked_birth;
+#else
+#define asked_birth asked_colour
+#endif
 #endif
 end:
   do
@@ -577,14 +583,22 @@ end:
 #ifdef SPLIT_ANSWER
   /* Between the reading of the request and the answer the cycle may be voided and the next begin.
    * Request and cycle are one word, so a late answer is an answer to the old cycle. */
-  :: d_step { ME.attached && ME.answered < request -> asked = request; asked_colour = nc };
+  :: d_step { ME.attached && ME.answered < request ->
+       asked = request;
+#ifdef GEN
+       asked_birth = nn;
+#endif
+       asked_colour = nc };
      d_step {
 #ifdef WRONG_TWO_WORDS
        asked_colour = nc;               /* the cycle is read after the handshake */
 #endif
        if :: ME.answered < ARM || asked_colour != nc -> answer_arm(asked_colour) :: else fi;
-       if :: asked == SNAPSHOT -> answer_snapshot(asked_colour) :: else fi;
+       if :: asked == SNAPSHOT -> answer_snapshot(asked_colour, asked_birth) :: else fi;
        if :: asked_colour == nc -> ME.answered = asked :: else fi;
+#ifdef GEN
+       asked_birth = 0;
+#endif
        asked = 0; asked_colour = 0 }
 #else
   /* ---- handshake::poll: Arm and Settle, at any poll ---- */
@@ -594,7 +608,7 @@ end:
    *      collector while the mutator is out; presence makes the two exclude each other ---- */
   :: d_step { ME.attached && request == SNAPSHOT && ME.answered < SNAPSHOT ->
        if :: ME.answered < ARM -> answer_arm(nc) :: else fi;
-       answer_snapshot(nc);
+       answer_snapshot(nc, nn);
        ME.answered = SNAPSHOT }
 #endif
   /* rest_barrier: for speed only */
@@ -746,9 +760,13 @@ inline reach() {
 #if defined(WEAK) || defined(EPHEMERON)
 /* A cell is nulled. Inside a d_step. */
 inline is_dead(target) {
+#ifdef NO_CLEAR_CHECK
+  skip
+#else
   reach();
   assert(!HAS(hr, target) || cleared_reachable);
   hr = 0
+#endif
 }
 #endif
 
@@ -765,7 +783,7 @@ inline void_cycle() {
 }
 
 #ifdef GEN
-/* hy = a colour that no byte has: `first`, `second`, or any. Inside a d_step. */
+/* hy = a colour that no byte has: `first`, `second`, or any, so that few sets of colours come up. Inside a d_step. */
 inline fresh(first, second) {
   if
   :: !HAS(held, first) -> hy = first
@@ -781,12 +799,6 @@ inline fresh(first, second) {
 #define MAY_BE_YOUNG (before != VOIDED)
 #else
 #define MAY_BE_YOUNG (before == TWO)
-#endif
-
-#ifdef YOUNG_ONLY
-#define FULL_TOO (!(MAY_BE_YOUNG))      /* full only where it has to be */
-#else
-#define FULL_TOO true
 #endif
 
 inline open_() {
@@ -845,7 +857,7 @@ end_idle:
   /* The driver chooses the kind. Handshake, cycle and colours are one word, so they change together. */
   if
   :: d_step { MAY_BE_YOUNG -> pick_young(); open_() }
-  :: d_step { FULL_TOO -> pick_full(); open_() }
+  :: d_step { true -> pick_full(); open_() }
   fi;
 #else
   d_step {                              /* World::open_cycle, phase Arm */
