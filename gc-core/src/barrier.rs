@@ -8,6 +8,9 @@
 //! store still tests for one value of one byte. One store in so many is then noted (stores.rs), and
 //! while a cycle marks its two words are looked at whatever the level and whatever is shaded.
 //!
+//! In a heap with generations it never turns off either: between cycles it is `Remembering`, and a newborn object that is
+//! stored is made old and noted (remembered.rs).
+//!
 //! A shade pushes, then marks: marking first would hide the object from the termination test. Before
 //! it reads the phase it says that it is at it, so no termination is decided between the two; what
 //! comes later is either sent on to marking or left to the sweep, never marked and not scanned.
@@ -19,6 +22,7 @@ use std::time::Instant;
 
 use gc_hooks::sync::point;
 use gc_hooks::{Check, Origin, Phase};
+use gc_sweep::StateByte;
 
 #[cfg(feature = "fault-inject")]
 use crate::fault::Site;
@@ -28,6 +32,8 @@ use crate::late::Admission;
 #[cfg(feature = "fault-inject")]
 use crate::local::Unbarriered;
 use crate::local::{Barrier, Local};
+use crate::palette::is_newborn;
+use crate::progress::Reclaiming;
 use crate::record::Record;
 use crate::shared::{Shared, Source};
 use crate::stores::StoreNote;
@@ -41,35 +47,36 @@ pub(crate) struct Store<'a> {
     pub(crate) call_site: &'static Location<'static>,
 }
 
-/// Stores `new` into a pointer word that is initialised. Who stores is asked only while the barrier of `local` is on:
-/// else it is one test and a plain store.
+/// Stores `new` into a pointer word that is initialised: one test and a plain store, unless the barrier of `local` is on.
+/// Then `watched` does it.
 #[inline]
-pub(crate) fn set<'a>(
-    local: &Local,
-    word: &AtomicUsize,
-    new: usize,
-    store: impl FnOnce() -> Store<'a>,
-) {
+pub(crate) fn set(local: &Local, word: &AtomicUsize, new: usize, watched: impl FnOnce() -> usize) {
     if local.barrier.get() == Barrier::Off {
         // Release pairs with the Acquire loads of edges and of the marker: whoever finds the new
         // object finds it constructed.
         word.store(new, Ordering::Release);
     } else {
-        store().replace_shaded(word, new);
+        watched();
     }
 }
 
 /// As [`set`]. Answers the old word.
 #[inline]
-pub(crate) fn replace<'a>(
+pub(crate) fn replace(
     local: &Local,
     word: &AtomicUsize,
     new: usize,
-    store: impl FnOnce() -> Store<'a>,
+    watched: impl FnOnce() -> usize,
 ) -> usize {
     if local.barrier.get() != Barrier::Off {
-        return store().replace_shaded(word, new);
+        return watched();
     }
+    replace_plainly(word, new)
+}
+
+/// Stores without a barrier. Answers the old word.
+#[inline]
+pub(crate) fn replace_plainly(word: &AtomicUsize, new: usize) -> usize {
     // Acquire pairs with the Release of the store that put the value there.
     let old = word.load(Ordering::Acquire);
     // Release as in `set`.
@@ -88,9 +95,14 @@ enum Shaded {
 }
 
 impl Store<'_> {
+    /// A store with the barrier on. Answers the old word.
     #[cold]
     #[inline(never)]
-    fn replace_shaded(self, word: &AtomicUsize, new: usize) -> usize {
+    pub(crate) fn replace_shaded(self, word: &AtomicUsize, new: usize) -> usize {
+        if self.local.barrier.get() == Barrier::Remembering {
+            self.remember(new);
+            return replace_plainly(word, new);
+        }
         handshake::poll(self.shared, self.record, self.local);
         let is_sampled = self.is_sampled();
         if is_sampled {
@@ -107,8 +119,8 @@ impl Store<'_> {
             self.shade(old, Origin::BarrierOld);
         }
         let new_is_sound = !is_sampled || self.is_sound(new, Origin::BarrierNew);
-        if new_is_sound && self.local.barrier.get() == Barrier::Grey {
-            self.shade(new, Origin::BarrierNew);
+        if new_is_sound {
+            self.shade_new(new);
         }
         #[cfg(feature = "fault-inject")]
         if self.local.barrier.get().shades() && self.shared.hooks.strikes(Site::BarrierPanics) {
@@ -118,6 +130,59 @@ impl Store<'_> {
         // Release pairs with the Acquire loads of edges and of the marker.
         word.store(new, Ordering::Release);
         old
+    }
+
+    /// What is done about a value before it is stored: a grey mutator shades it, another one remembers it if it
+    /// is newborn.
+    pub(crate) fn shade_new(self, new: usize) {
+        if self.local.barrier.get() == Barrier::Grey {
+            self.shade(new, Origin::BarrierNew);
+        } else if self.shared.progress.has_generations() {
+            self.remember(new);
+        }
+    }
+
+    /// Makes a newborn object old and keeps a note of it, so that the next young cycle looks into it. For a
+    /// mutator that has taken its snapshot; the object is not scanned before the next cycle, which is why no
+    /// termination waits for it.
+    #[inline]
+    fn remember(self, address: usize) {
+        let kept = self.local.kept();
+        let byte = self.shared.state(address);
+        if !is_newborn(kept, byte) {
+            return;
+        }
+        #[cfg(feature = "fault-inject")]
+        if self.shared.hooks.strikes(Site::StoreUnremembered) {
+            return;
+        }
+        self.note_newborn(address);
+        // Noted first: who finds the object marked relies on the note.
+        self.shared
+            .space
+            .states()
+            .mark(address, byte, kept.marked());
+    }
+
+    fn note_newborn(self, address: usize) {
+        let notes = &self.local.notes;
+        if !notes.are_full() {
+            return notes.add(address);
+        }
+        let begun = Instant::now();
+        if self.shared.progress.reclaiming() == Reclaiming::Stopped {
+            // No cycle will ask for them.
+            notes.clear();
+        }
+        notes.add(address);
+        self.record.paused_since(begun);
+    }
+
+    /// Whether a state says that an object was born in the cycle that this mutator has taken its snapshot of:
+    /// such a one is black, whatever leads to it.
+    #[inline]
+    fn is_born_black(self, byte: StateByte) -> bool {
+        self.local.barrier.get() == Barrier::Black && is_newborn(self.local.kept(), byte)
     }
 
     /// Counts a store; `true` for one in so many.
@@ -169,7 +234,7 @@ impl Store<'_> {
             return;
         }
         let (byte, colour) = (self.shared.state(address), self.local.barrier_colour.get());
-        if byte.has_colour(colour) {
+        if byte.has_colour(colour) || self.is_born_black(byte) {
             return;
         }
         #[cfg(feature = "fault-inject")]
@@ -205,7 +270,8 @@ impl Store<'_> {
         let phase = self.shared.world.phase();
         // The slot may have been swept, or the object marked, since it was looked at first.
         let (byte, colour) = (self.shared.state(address), self.local.barrier_colour.get());
-        if byte.has_colour(colour) || matches!(phase, Phase::Idle | Phase::Sweep) {
+        let is_kept = byte.has_colour(colour) || self.is_born_black(byte);
+        if is_kept || matches!(phase, Phase::Idle | Phase::Sweep) {
             return Shaded::InTime;
         }
         if !byte.is_object() {

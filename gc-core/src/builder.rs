@@ -21,7 +21,7 @@ use crate::late::LateGreys;
 use crate::object::sealed::Described;
 use crate::pacer::Payer;
 use crate::profile::Profile;
-use crate::progress::Progress;
+use crate::remembered::Remembered;
 use crate::roots::RootTable;
 use crate::shared::Shared;
 use crate::signal::Signal;
@@ -32,9 +32,12 @@ use crate::weak::WeakCell;
 use crate::world::World;
 
 mod error;
+mod generations;
+mod pacing;
 mod trace;
 
 pub use error::Error;
+use pacing::Pacing;
 
 /// Collector threads one heap can have.
 const COLLECTOR_THREADS_MAX: usize = 64;
@@ -59,6 +62,7 @@ pub struct Builder {
     name: &'static str,
     record: Recording,
     soft_limit_bytes: Option<usize>,
+    nursery_bytes: Option<usize>,
     edge_wait: Duration,
     stall_deadline: Duration,
     stores_one_in: u32,
@@ -79,6 +83,7 @@ impl Default for Builder {
             name: "heap",
             record: Recording::Off,
             soft_limit_bytes: None,
+            nursery_bytes: None,
             edge_wait: EDGE_WAIT,
             stall_deadline: Duration::from_secs(1),
             stores_one_in: 0,
@@ -235,32 +240,6 @@ impl Builder {
         self
     }
 
-    /// Prints a line on standard error for each cycle that ends; OPERATIONS.md says what its fields are. So
-    /// does the environment variable `GC_TRACE` when it is `1`, without this call. Printed where events
-    /// are told, by whoever delivers. Default: no lines.
-    pub fn trace_cycles(mut self) -> Self {
-        self.has_cycle_lines = true;
-        self
-    }
-
-    /// Writes a trace into a file, for `ui.perfetto.dev` and other viewers of Chrome's trace events: cycles,
-    /// their phases, handshakes and answers, violations, the size of the heap. The file is created now,
-    /// grows by some four kilobytes a cycle, and ends with the heap; a viewer takes one without its end.
-    /// A write that fails ends it, with a line on standard error. Default: no file.
-    ///
-    /// [`Builder::build`] fails when the file cannot be created.
-    pub fn trace_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.trace.file = Some(path.into());
-        self
-    }
-
-    /// Keeps the last `events_max` events of such a trace in memory, some 64 bytes each, for
-    /// [`Heap::write_trace`](crate::Heap::write_trace). Default: none.
-    pub fn trace_events(mut self, events_max: usize) -> Self {
-        self.trace.kept_max = events_max;
-        self
-    }
-
     /// Samples an allocation about every `bytes` bytes with its place in the source, for
     /// [`Heap::write_profile`](crate::Heap::write_profile). 512 KiB is a good measure; with 1 every
     /// allocation is looked at. Zero samples none and costs nothing. Default: zero.
@@ -272,7 +251,7 @@ impl Builder {
     /// Everything a heap is made of, with its driver at work.
     pub(crate) fn start(self) -> Result<Drive, Error> {
         self.check()?;
-        let progress = self.progress();
+        let pacing = self.pacing();
         let stores = Stores::sampled(self.stores_one_in());
         let timeline = trace::timeline(self.name, self.trace)?;
         let mut hooks = hooks(self.policy, self.record, self.name)?;
@@ -285,6 +264,7 @@ impl Builder {
             ..self.space
         };
         let space = Space::new(config, Arc::clone(&hooks))?;
+        let progress = pacing.progress(space.reserve_bytes());
         let types = Types::new();
         let shared = Shared {
             weak_class: class_of::<WeakCell>(&types, &space)?,
@@ -295,6 +275,7 @@ impl Builder {
             world: World::new(),
             roots: RootTable::default(),
             injector: Injector::new(),
+            remembered: Remembered::default(),
             packets: Injector::new(),
             hungry: AtomicU32::new(0),
             late_greys: LateGreys::open_list(),
@@ -314,7 +295,11 @@ impl Builder {
             .then(|| Courier::start(&shared.hooks, self.name))
             .transpose()
             .map_err(refused)?;
-        let engine = Engine::new(shared, Cycle::new(self.stall_deadline), self.name);
+        let engine = Engine::new(
+            shared,
+            Cycle::new(self.stall_deadline, self.nursery_bytes.is_some()),
+            self.name,
+        );
         let pressure = Pressure {
             soft_limit_bytes: self.soft_limit_bytes.map(|bytes| bytes as u64),
             edge_wait: self.edge_wait,
@@ -330,25 +315,21 @@ impl Builder {
         }
     }
 
-    /// Bytes of live objects that the pacer's goal stays below: the soft limit, and an eighth less than
-    /// the limit and the reservation, which count the pages of spans, full or not.
-    fn goal_limit_bytes(&self) -> u64 {
-        let soft = self.soft_limit_bytes.unwrap_or(usize::MAX);
-        let limit = self.space.limit_bytes.unwrap_or(usize::MAX);
-        let hard = limit.min(self.space.reserve_bytes);
-        soft.min(hard - hard / 8) as u64
-    }
-
-    fn progress(&self) -> Progress {
-        let payer = match self.driver {
-            Driver::Incremental => Payer::Mutators,
-            Driver::Background(_) | Driver::Manual => Payer::Others,
-        };
-        let growth_percent = u64::from(self.growth_percent);
-        Progress::new(payer, growth_percent, self.goal_limit_bytes())
+    fn pacing(&self) -> Pacing {
+        Pacing {
+            payer: match self.driver {
+                Driver::Incremental => Payer::Mutators,
+                Driver::Background(_) | Driver::Manual => Payer::Others,
+            },
+            growth_percent: self.growth_percent,
+            soft_limit_bytes: self.soft_limit_bytes.unwrap_or(usize::MAX),
+            limit_bytes: self.space.limit_bytes.unwrap_or(usize::MAX),
+            nursery_bytes: self.nursery_bytes,
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
+        self.check_nursery()?;
         if !(1..=10_000).contains(&self.growth_percent) {
             return Err(Error::Growth {
                 percent: self.growth_percent,

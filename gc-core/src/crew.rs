@@ -103,7 +103,7 @@ impl Crew {
 /// The life of a collector thread.
 fn work(engine: &Engine) {
     let shared = &engine.shared;
-    let mut marker = Marker::new(shared.world.colour());
+    let mut marker = Marker::new(shared.world.kept().marked());
     let mut turns_in_vain = 0;
     while !shared.signal.is_stopped() {
         let epoch = shared.signal.epoch();

@@ -6,12 +6,13 @@
 //! [`Advance::Waiting`] until they have answered. Helpers mark beside it behind the gate; the sweep
 //! needs no lock and is left to the caller.
 //!
-//! Invariants. Arm is entered only when every span is swept, so no byte holds the new colour.
+//! Invariants. Arm is entered only when every span is swept, so no byte holds the new colours.
 //! Nothing is scanned before every mutator has settled. The flip happens only after termination:
 //! every mutator black, no helper behind the gate, no barrier and no weak upgrade under way, every
 //! deque empty.
-//! Voiding frees nothing, and the next cycle's colour differs from those of the last two (seven
-//! colours, at most [`VOIDS_IN_A_ROW_MAX`] voids in a row). Deliberately absent: hooks and events,
+//! Voiding frees nothing, and the next cycle takes a colour that no byte holds (palette.rs: seven
+//! colours, at most [`VOIDS_IN_A_ROW_MAX`] voids in a row). A young cycle is one that marks on in the
+//! colour of the last one, from roots and what was remembered. Deliberately absent: hooks and events,
 //! which the engine delivers after a step.
 
 use std::sync::atomic::Ordering;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use gc_hooks::patience::Patience;
 use gc_hooks::{Check, Origin, Phase};
-use gc_sweep::Colour;
+use gc_sweep::{CycleKind, Kept};
 
 use crate::audit;
 use crate::ephemeron::{self, Pending};
@@ -27,20 +28,22 @@ use crate::ephemeron::{self, Pending};
 use crate::fault::Site;
 use crate::gate::{Breach, Passage, Watch};
 use crate::mark::{self, Drained, Marker};
+use crate::palette::Palette;
 use crate::progress::{CycleReport, Reclaiming};
-use crate::request::{Handshake, colour_of};
+use crate::request::{Colours, Handshake};
 use crate::shared::Shared;
 use crate::verify;
 use crate::weak;
 
 mod answers;
 mod desk;
+mod generations;
 mod tally;
 
 pub(crate) use desk::Desk;
 use tally::Tally;
 
-/// Voided cycles in a row before the heap stops reclaiming. Seven colours carry five.
+/// Voided cycles in a row before the heap stops reclaiming. Seven colours carry no more with generations.
 const VOIDS_IN_A_ROW_MAX: u32 = 3;
 /// Times one cycle may go back to marking because work appeared after termination.
 const LATE_RETURNS_MAX: u32 = 2;
@@ -63,7 +66,9 @@ pub(crate) enum Advance {
 /// The state of the collector.
 pub(crate) struct Cycle {
     number: u32,
-    colour: Colour,
+    kind: CycleKind,
+    colours: Colours,
+    palette: Palette,
     marker: Marker,
     voids_in_a_row: u32,
     late_returns: u32,
@@ -80,12 +85,14 @@ pub(crate) struct Cycle {
 }
 
 impl Cycle {
-    pub(crate) fn new(stall_deadline: Duration) -> Self {
-        let colour = colour_of(0);
+    pub(crate) fn new(stall_deadline: Duration, has_generations: bool) -> Self {
+        let colours = Colours::FIRST;
         Cycle {
             number: 0,
-            colour,
-            marker: Marker::new(colour),
+            kind: CycleKind::Full,
+            colours,
+            palette: Palette::new(has_generations),
+            marker: Marker::new(colours.kept.marked()),
             voids_in_a_row: 0,
             late_returns: 0,
             ephemerons: Pending::default(),
@@ -117,7 +124,11 @@ impl Cycle {
         }
     }
 
-    /// Opens a cycle in a colour that no byte holds, and asks every mutator to arm.
+    fn kept(&self) -> Kept {
+        self.colours.kept
+    }
+
+    /// Opens a cycle in colours that no byte holds, and asks every mutator to arm.
     fn open(&mut self, shared: &Shared) -> Advance {
         if !shared.progress.is_requested() {
             return Advance::Idle;
@@ -129,14 +140,14 @@ impl Cycle {
         debug_assert!(shared.space.is_swept());
         audit::check_goals(shared);
         self.number += 1;
-        self.colour = colour_of(self.number);
-        self.marker.reset(self.colour);
+        self.take_colours(shared);
+        self.marker.reset(self.kept().marked());
         self.late_returns = 0;
         self.gate = Watch::new(Instant::now());
         self.ephemerons.reset();
         shared.begin_marking();
-        self.tally.open(shared, self.number);
-        shared.roots.arm(self.colour);
+        self.tally.open(shared, self.number, self.kind);
+        shared.roots.arm(self.kept());
         self.enter_phase(shared, Phase::Arm);
         self.ask(shared, Handshake::Arm);
         Advance::More
@@ -173,8 +184,9 @@ impl Cycle {
             if shared.hooks.strikes(Site::RootUnscanned) {
                 continue;
             }
-            shared.shade_root(address, self.colour, Origin::Root);
+            shared.shade_root(address, self.kept(), Origin::Root);
         }
+        self.take_remembered(shared);
         self.enter_phase(shared, Phase::Snapshot);
         self.ask(shared, Handshake::Snapshot);
         shared.marking.open();
@@ -226,7 +238,7 @@ impl Cycle {
             return Advance::More;
         }
         let class = shared.ephemeron_class;
-        if ephemeron::advance(shared, class, self.colour, &mut self.ephemerons) {
+        if ephemeron::advance(shared, class, self.kept(), &mut self.ephemerons) {
             self.mark_on(shared);
             return Advance::More;
         }
@@ -283,15 +295,18 @@ impl Cycle {
     /// Nulls weak cells and flips, unless work appeared since termination: then marks on, and
     /// voids the cycle when that repeats.
     fn clear_and_flip(&mut self, shared: &Shared) -> Advance {
-        if self.desk.is_for_another() {
+        let is_full = self.kind == CycleKind::Full;
+        if is_full && self.desk.is_for_another() {
             return Advance::Waiting;
         }
-        if let Some(reason) = verify::second_opinion(shared, self.colour) {
+        if let Some(reason) = verify::second_opinion(shared, self.kept()) {
             self.void(shared, reason);
             return Advance::More;
         }
         // Before the last look at late work, since it takes its time.
-        self.desk.serve(shared, self.colour);
+        if is_full {
+            self.desk.serve(shared, self.kept());
+        }
         // A helper who came out since termination, and was not counted in, may have had work with it.
         if let Some(advance) = self.close_gate(shared) {
             return advance;
@@ -310,16 +325,16 @@ impl Cycle {
             }
             return Advance::More;
         }
-        weak::clear_dead(shared, shared.weak_class, self.colour);
-        ephemeron::clear_dead(shared, shared.ephemeron_class, self.colour);
+        weak::clear_dead(shared, shared.weak_class, self.kept());
+        ephemeron::clear_dead(shared, shared.ephemeron_class, self.kept());
         self.ephemerons.reset();
         self.tally
             .flip(shared, self.late_returns, self.voids_in_a_row);
         self.voids_in_a_row = 0;
         if let Some(profile) = &shared.profile {
-            profile.forget_dead(self.number, self.colour, |address| shared.state(address));
+            profile.forget_dead(self.number, self.kept(), |address| shared.state(address));
         }
-        shared.space.flip(self.number, self.colour);
+        shared.space.flip(self.number, self.kept(), self.kind);
         shared.roots.disarm();
         self.enter_phase(shared, Phase::Sweep);
         self.ask(shared, Handshake::None);
@@ -332,6 +347,7 @@ impl Cycle {
             return Advance::Sweep;
         }
         audit::check_totals(shared);
+        self.palette.finish();
         let report = self.tally.finish(shared);
         self.finished = Some(report.clone());
         shared.progress.finish(report);
@@ -346,8 +362,9 @@ impl Cycle {
     /// Bytes are then a mix of two colours, both possibly live; the next cycle takes a third. What is
     /// left in deques is an object like any other: the next marking pops it.
     pub(crate) fn void(&mut self, shared: &Shared, reason: Check) {
-        self.marker.reset(self.colour);
+        self.marker.reset(self.kept().marked());
         self.ephemerons.reset();
+        self.palette.void();
         shared
             .progress
             .cycles_voided
@@ -357,7 +374,7 @@ impl Cycle {
         self.enter_phase(shared, Phase::Idle);
         self.ask(shared, Handshake::None);
         if self.voids_in_a_row < VOIDS_IN_A_ROW_MAX {
-            shared.progress.request();
+            shared.progress.request(CycleKind::Full);
         } else {
             shared.progress.stop_reclaiming();
         }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::Backoff;
 use gc_hooks::{Check, Phase, Violation};
-use gc_sweep::{ForkMark, SweepMode};
+use gc_sweep::{CycleKind, ForkMark, SweepMode};
 
 use crate::courier::Courier;
 use crate::crew::Crew;
@@ -24,6 +24,10 @@ use crate::record::Record;
 use crate::request::Handshake;
 use crate::shared::Shared;
 use crate::verify::{self, Expect, Verifier, VerifyReport};
+
+mod shutdown;
+
+pub use shutdown::ShutdownError;
 
 /// Work units of one step of a collection that was asked for as a whole.
 pub(crate) const COLLECT_UNITS: usize = 1 << 16;
@@ -55,21 +59,6 @@ pub enum Driver {
     /// So many collector threads of the heap's own, which mark and sweep while mutators run and sleep
     /// while there is nothing to do. Mutators help only when they outrun them.
     Background(usize),
-}
-
-/// Why a heap could not be shut down. It goes on as before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShutdownError {
-    /// Mutators stayed inside `enter` until the deadline.
-    #[error("{mutators_inside} mutators were still inside `enter` at the deadline")]
-    Deadline {
-        /// How many.
-        mutators_inside: usize,
-    },
-    /// The last collection was refused.
-    #[error(transparent)]
-    Refused(#[from] CollectError),
 }
 
 /// From where on mutators wait at the edges of `enter`, and for how long.
@@ -152,19 +141,21 @@ impl Drive {
     }
 
     /// Asks for a cycle; whoever drives the heap runs it.
-    pub(crate) fn request(&self) {
-        if self.shared.progress.request() {
+    pub(crate) fn request(&self, kind: CycleKind) {
+        if self.shared.progress.request(kind) {
             self.shared.signal.wake();
         }
     }
 
     /// Runs a whole cycle that begins after the call, after the one in progress.
-    pub(crate) fn collect(&self) -> Result<CycleReport, CollectError> {
+    pub(crate) fn collect(&self, kind: CycleKind) -> Result<CycleReport, CollectError> {
         self.refuse_use()?;
-        let report = self.run_cycle(None, COLLECT_UNITS).and_then(|report| {
-            // Without a deadline the cycle ends, or the heap has stopped reclaiming.
-            report.ok_or(CollectError::MutatorsInside)
-        });
+        let report = self
+            .run_cycle(kind, None, COLLECT_UNITS)
+            .and_then(|report| {
+                // Without a deadline the cycle ends, or the heap has stopped reclaiming.
+                report.ok_or(CollectError::MutatorsInside)
+            });
         self.deliver();
         report
     }
@@ -179,10 +170,11 @@ impl Drive {
         Ok(())
     }
 
-    /// Steps, by so many work units, until a cycle that was not yet open at the call has ended. `None`
-    /// after the deadline.
+    /// Steps, by so many work units, until a cycle that was not yet open at the call has ended, a full one
+    /// if that is asked for. `None` after the deadline.
     pub(crate) fn run_cycle(
         &self,
+        kind: CycleKind,
         deadline: Option<Instant>,
         units: usize,
     ) -> Result<Option<CycleReport>, CollectError> {
@@ -190,7 +182,7 @@ impl Drive {
         let first = shared.world.cycle() + 1;
         let backoff = Backoff::new();
         loop {
-            if let Some(report) = shared.progress.finished_since(first) {
+            if let Some(report) = shared.progress.finished_since(first, kind) {
                 return Ok(Some(report));
             }
             if shared.progress.reclaiming() == Reclaiming::Stopped {
@@ -199,8 +191,12 @@ impl Drive {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            if shared.world.cycle() < first {
-                self.request();
+            let opened = match kind {
+                CycleKind::Full => shared.progress.full_opened(),
+                CycleKind::Young => shared.world.cycle(),
+            };
+            if opened < first {
+                self.request(kind);
             }
             let epoch = shared.signal.epoch();
             match self.step(units, SweepMode::Any)?.progress {
@@ -243,10 +239,10 @@ impl Drive {
         if !self.is_active() {
             // A goal that cannot be is set right by the cycle that is asked for.
             let is_sound = pacer.is_sound(totals.bytes_in_spans());
-            if is_sound && bytes_used < pacer.trigger_bytes() {
+            if is_sound && bytes_used < shared.progress.due_bytes(&pacer) {
                 return;
             }
-            self.request();
+            self.request(CycleKind::Young);
         }
         if let Driver::Background(_) = self.driver
             && bytes_used < pacer.goal_bytes()
@@ -321,7 +317,7 @@ impl Drive {
         let begun = Instant::now();
         // A cycle that is refused, or not over by then, shows in the next allocation.
         let deadline = begun.checked_add(self.pressure.edge_wait);
-        let _late_or_refused = self.run_cycle(deadline, WAIT_UNITS);
+        let _late_or_refused = self.run_cycle(CycleKind::Full, deadline, WAIT_UNITS);
         record.paused_since(begun);
     }
 
@@ -330,7 +326,7 @@ impl Drive {
     pub(crate) fn relieve(&self, record: &Record) -> bool {
         let shared = &self.shared;
         if shared.world.phase() == Phase::Idle {
-            self.request();
+            self.request(CycleKind::Full);
             shared.progress.press();
             return false;
         }
@@ -351,29 +347,15 @@ impl Drive {
                 _ => backoff.snooze(),
             }
         }
-        if shared.progress.finished_since(cycle).is_some() {
+        if shared
+            .progress
+            .finished_since(cycle, CycleKind::Young)
+            .is_some()
+        {
             return true;
         }
         shared.progress.press();
         false
-    }
-
-    /// Ends background collection after one last cycle.
-    pub(crate) fn shutdown(&self, deadline: Instant) -> Result<CycleReport, ShutdownError> {
-        self.refuse_use()?;
-        let Some(report) = self.run_cycle(Some(deadline), COLLECT_UNITS)? else {
-            let mutators_inside = self.shared.world.mutators_inside();
-            return Err(ShutdownError::Deadline { mutators_inside });
-        };
-        self.stop_threads();
-        self.deliver();
-        Ok(report)
-    }
-
-    /// Ends the heap's own threads, those that may find something before the one that tells of it.
-    fn stop_threads(&self) {
-        self.crew.stop(&self.engine.shared.signal);
-        self.courier.iter().for_each(Courier::stop);
     }
 }
 

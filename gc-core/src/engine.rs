@@ -262,7 +262,7 @@ impl Engine {
             return false;
         };
         // The colour stays while anybody is behind the gate.
-        marker.reset(self.shared.world.colour());
+        marker.reset(self.shared.world.kept().marked());
         let mut left = budget;
         while left > 0 && until.is_none_or(|until| Instant::now() < until) {
             let part = until.map_or(left, |_| left.min(UNITS_A_CLOCK));
@@ -288,7 +288,7 @@ impl Engine {
             spares.unwrap_or_else(PoisonError::into_inner)
         };
         let taken = spare().pop();
-        let mut marker = taken.unwrap_or_else(|| Marker::new(self.shared.world.colour()));
+        let mut marker = taken.unwrap_or_else(|| Marker::new(self.shared.world.kept().marked()));
         let has_marked = self.help_to_mark(&mut marker, budget, until);
         spare().push(marker);
         has_marked

@@ -26,7 +26,7 @@ use std::collections::HashMap;
 
 use gc_hooks::Origin;
 use gc_hooks::sync::point;
-use gc_sweep::{ClassId, Colour};
+use gc_sweep::{ClassId, Kept};
 
 use crate::gc::Gc;
 use crate::object::{Object, slot_pointer};
@@ -145,7 +145,7 @@ pub(crate) struct Pending {
 }
 
 struct Index {
-    colour: Colour,
+    kept: Kept,
     waiting: Waiting,
 }
 
@@ -173,7 +173,7 @@ impl Pending {
         if let Some(index) = &mut self.index {
             index.waiting.take(address, &mut found);
             if let Some((key, value)) = entry_at(shared, address) {
-                if shared.state(key).has_colour(index.colour) {
+                if index.kept.has(shared.state(key)) {
                     found.push(value);
                 } else {
                     index.waiting.add(key, value);
@@ -188,46 +188,41 @@ impl Pending {
 /// when there was none, which decides all ephemerons, provided that marking was dry before.
 ///
 /// The coordinator calls it in `Terminate`, dry, with no helper active and no upgrade in progress.
-pub(crate) fn advance(
-    shared: &Shared,
-    class: ClassId,
-    colour: Colour,
-    pending: &mut Pending,
-) -> bool {
+pub(crate) fn advance(shared: &Shared, class: ClassId, kept: Kept, pending: &mut Pending) -> bool {
     pending.passes += 1;
     pending.index = None;
     let mut shaded = false;
-    weak::for_each_live(shared, class, colour, &mut |address| {
+    weak::for_each_live(shared, class, kept, &mut |address| {
         let Some((key, value)) = cell_at(shared, class, address).and_then(EphemeronCell::entry)
         else {
             return;
         };
         let (key, state) = (shared.state(key), shared.state(value));
-        if key.has_colour(colour) && !state.has_colour(colour) {
+        if kept.has(key) && !kept.has(state) {
             // A value that is no object is reported and not followed; it must not keep the cycle
             // from ending.
             shaded |= state.is_object();
-            shared.shade_root(value, colour, Origin::Resurrection);
+            shared.shade_root(value, kept, Origin::Resurrection);
         }
     });
     if shaded && pending.passes > PASSES_WITHOUT_INDEX {
-        pending.index = Some(index_of(shared, class, colour));
+        pending.index = Some(index_of(shared, class, kept));
     }
     shaded
 }
 
 /// An index over the live cells whose values are white. A key that the pass before has marked, as
 /// the value of another cell, is among them: it is grey, so the marker shows it yet.
-fn index_of(shared: &Shared, class: ClassId, colour: Colour) -> Index {
+fn index_of(shared: &Shared, class: ClassId, kept: Kept) -> Index {
     let mut waiting = Waiting::default();
-    weak::for_each_live(shared, class, colour, &mut |address| {
+    weak::for_each_live(shared, class, kept, &mut |address| {
         if let Some((key, value)) = cell_at(shared, class, address).and_then(EphemeronCell::entry)
-            && !shared.state(value).has_colour(colour)
+            && !kept.has(shared.state(value))
         {
             waiting.add(key, value);
         }
     });
-    Index { colour, waiting }
+    Index { kept, waiting }
 }
 
 /// Nulls every live cell whose key is about to be swept. Called between termination and flip, by the
@@ -235,9 +230,9 @@ fn index_of(shared: &Shared, class: ClassId, colour: Colour) -> Index {
 ///
 /// A cell whose value alone is white is nulled too. There is none unless it was refused above: a
 /// pointer to what is no object is not handed to a mutator.
-pub(crate) fn clear_dead(shared: &Shared, class: ClassId, colour: Colour) {
-    let is_marked = |address| shared.state(address).has_colour(colour);
-    weak::for_each_live(shared, class, colour, &mut |address| {
+pub(crate) fn clear_dead(shared: &Shared, class: ClassId, kept: Kept) {
+    let is_marked = |address| kept.has(shared.state(address));
+    weak::for_each_live(shared, class, kept, &mut |address| {
         let Some(cell) = cell_at(shared, class, address) else {
             return;
         };

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crossbeam_queue::ArrayQueue;
 use gc_hooks::sync::{Mutex, thread_token};
 use gc_hooks::{Check, Hooks, Phase, Violation};
+use gc_sweep::CycleKind;
 use tracing::level_filters::LevelFilter;
 
 mod lines;
@@ -39,6 +40,7 @@ pub(crate) enum Event {
     /// It was opened.
     Started {
         cycle: u32,
+        kind: CycleKind,
         bytes_live: u64,
         bytes_goal: u64,
     },
@@ -219,10 +221,11 @@ impl Event {
         match self {
             Event::Started {
                 cycle,
+                kind,
                 bytes_live,
                 bytes_goal,
             } => tracing::info!(
-                target: "gc::cycle", heap, cycle, bytes_live, bytes_goal, "cycle started"
+                target: "gc::cycle", heap, cycle, kind = kind.id(), bytes_live, bytes_goal, "cycle started"
             ),
             Event::Flipped { .. } => self.emit_flip(heap),
             Event::Voided {
@@ -294,6 +297,7 @@ mod tests {
         );
         let events = Events::new(false);
         events.post(Event::Started {
+            kind: CycleKind::Full,
             cycle: 1,
             bytes_live: 0,
             bytes_goal: 0,

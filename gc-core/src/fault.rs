@@ -22,7 +22,6 @@ use crate::heap::Heap;
 use crate::local::Barrier;
 use crate::object::Object;
 use crate::raw::Shape;
-use crate::request::colour_of;
 use crate::root::Root;
 use crate::scope::Scope;
 use crate::trace::{Trace, Tracer};
@@ -188,7 +187,7 @@ pub(crate) fn misbear(scope: Scope<'_>, slot: FreshSlot) -> Option<FreshSlot> {
     let shared = scope.shared();
     if scope.local().barrier.get() == Barrier::Black && shared.hooks.strikes(Site::AllocationWhite)
     {
-        let white = colour_of(shared.world.cycle().wrapping_sub(1));
+        let white = shared.world.request().born_before();
         shared.space.states().publish(slot, white);
         return None;
     }

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use gc_sweep::{Colour, Span};
+use gc_sweep::{Kept, Span};
 
 use crate::ephemeron;
 use crate::object::Spot;
@@ -32,8 +32,8 @@ const LATE_MAX: usize = 1 << 16;
 /// Which objects belong to a graph.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Extent {
-    /// Those of the colour of a cycle whose marking is over.
-    Marked(Colour),
+    /// Those that a full cycle keeps whose marking is over.
+    Marked(Kept),
     /// Those that roots and value stacks lead to, with every mutator held.
     Reachable,
 }
@@ -101,7 +101,7 @@ impl Graph {
         let mut roots = Vec::new();
         shared.roots.addresses_into(&mut roots);
         let (members, newborn) = match extent {
-            Extent::Marked(colour) => (Members::marked(shared, colour), Some(colour)),
+            Extent::Marked(kept) => (Members::marked(shared, kept), Some(kept)),
             Extent::Reachable => (Members::reachable(shared, &roots, stack_words), None),
         };
         let mut taking = Taking {
@@ -185,8 +185,8 @@ impl Graph {
 struct Taking<'a> {
     shared: &'a Shared,
     members: &'a Members,
-    /// The colour of objects that are born meanwhile, if mutators run.
-    newborn: Option<Colour>,
+    /// The colours of objects that are born meanwhile, if mutators run.
+    newborn: Option<Kept>,
     /// Those of them that were met, with their addresses.
     late: HashMap<usize, u32>,
     graph: Graph,
@@ -233,9 +233,9 @@ impl Taking<'_> {
         if let Some(number) = known.or_else(|| self.late.get(&address).copied()) {
             return Some(number);
         }
-        let colour = self.newborn?;
+        let kept = self.newborn?;
         let is_full = self.late.len() >= self.members.addresses.len() + LATE_MAX;
-        if is_full || !self.shared.state(address).has_colour(colour) {
+        if is_full || !kept.has(self.shared.state(address)) {
             return None;
         }
         let number = self.graph.nodes.len() as u32;

@@ -11,12 +11,13 @@ use gc_sweep::GRANULE_BYTES;
 /// The bits of a word that no address of an object has.
 const ORIGIN_BITS: usize = GRANULE_BYTES - 1;
 /// The origins of a shade.
-const ORIGINS: [Origin; 5] = [
+const ORIGINS: [Origin; 6] = [
     Origin::Root,
     Origin::Stack,
     Origin::BarrierOld,
     Origin::BarrierNew,
     Origin::Resurrection,
+    Origin::Remembered,
 ];
 
 /// See the module.

@@ -6,7 +6,7 @@
 //!
 //! What each answer promises (DESIGN 4.2): after `Arm` every store of this mutator shades; after
 //! `Settle` no barrier is running that began before its `Arm`; after `Snapshot` its roots are
-//! shaded and it allocates in the colour of the cycle, and not before.
+//! shaded and it allocates in the birth colour of the cycle, and not before.
 
 use std::time::Instant;
 
@@ -80,19 +80,27 @@ fn answer_up_to(shared: &Shared, record: &Record, local: &Local, asked: Request)
         match handshake {
             #[cfg(feature = "fault-inject")]
             Handshake::Arm if shared.hooks.strikes(Site::BarrierLate) => {
-                local.barrier_colour.set(asked.colour());
+                hand_over(shared, local);
+                local.barrier_colour.set(asked.kept().marked());
             }
-            Handshake::Arm => arm(local, asked),
+            Handshake::Arm => arm(shared, local, asked),
             Handshake::Snapshot => snapshot(shared, local, asked),
             Handshake::Settle | Handshake::None => {}
         }
-        record.answer(Request::new(asked.cycle(), handshake));
+        record.answer(asked.with_handshake(handshake));
     }
 }
 
-fn arm(local: &Local, asked: Request) {
-    local.barrier_colour.set(asked.colour());
+/// From here on a mutator notes nothing, until it has taken its snapshot: what it stores is grey.
+fn arm(shared: &Shared, local: &Local, asked: Request) {
+    hand_over(shared, local);
+    local.barrier_colour.set(asked.kept().marked());
     local.barrier.set(Barrier::Grey);
+}
+
+/// The notes of a mutator go to the cycle that is opening.
+fn hand_over(shared: &Shared, local: &Local) {
+    shared.remembered.hand_over(&local.notes);
 }
 
 fn snapshot(shared: &Shared, local: &Local, asked: Request) {
@@ -103,12 +111,12 @@ fn snapshot(shared: &Shared, local: &Local, asked: Request) {
         }
         stack
             .live_words()
-            .for_each(|address| shared.shade_root(address, asked.colour(), Origin::Stack));
+            .for_each(|address| shared.shade_root(address, asked.kept(), Origin::Stack));
     }
     // From here on new objects are black, so every slot that a run still owes to its span's count
     // belongs to an object that this cycle cannot free.
     local.for_each_run(|run| shared.space.sync(run));
-    local.colour.set(asked.colour());
+    local.colour.set(asked.kept().born());
     local.barrier.set(Barrier::Black);
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gc_hooks::{Address, Checks, Delivery, Health, Phase};
-use gc_sweep::{Ledger, QuarantineReleased, SweepMode};
+use gc_sweep::{CycleKind, Ledger, QuarantineReleased, SweepMode};
 
 use crate::builder::{Builder, Error};
 use crate::drive::{Drive, Driver, ShutdownError};
@@ -72,13 +72,29 @@ impl Heap {
     /// A mutator is inside `enter` on this thread, a destructor or a hook calls back, or the heap has
     /// stopped reclaiming. Mutators of other threads that are inside `enter` are waited for.
     pub fn collect(&self) -> Result<CycleReport, CollectError> {
-        self.drive.collect()
+        self.drive.collect(CycleKind::Full)
+    }
+
+    /// As [`Heap::collect`], with a young cycle where the heap has [generations](crate::Builder::generational) and no full
+    /// one is due: what was unreachable at the call is reclaimed if it was born since the last cycle and was not stored
+    /// anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::collect`].
+    pub fn collect_young(&self) -> Result<CycleReport, CollectError> {
+        self.drive.collect(CycleKind::Young)
+    }
+
+    /// As [`Heap::request_collect`], for a cycle as [`Heap::collect_young`] runs it.
+    pub fn request_collect_young(&self) {
+        self.drive.request(CycleKind::Young);
     }
 
     /// Asks for a cycle and returns at once; the driver runs it. With [`Driver::Manual`] the next
     /// [`Heap::step`] begins it.
     pub fn request_collect(&self) {
-        self.drive.request();
+        self.drive.request(CycleKind::Full);
     }
 
     /// Advances a cycle that was asked for by at most `budget` work units: an object visited, or
@@ -291,6 +307,7 @@ impl Heap {
             phase: shared.world.phase(),
             cycle: shared.world.cycle(),
             cycles_finished: progress.cycles_finished.load(Ordering::Relaxed),
+            cycles_young: progress.cycles_young.load(Ordering::Relaxed),
             cycles_voided: progress.cycles_voided.load(Ordering::Relaxed),
             reclaiming: progress.reclaiming(),
             objects_marked_total: progress.objects_marked_total.load(Ordering::Relaxed),

@@ -48,6 +48,7 @@
 //! | `stack`, `roots` | value stacks; the root table |
 //! | `pauses` | how long mutators were kept from their work |
 //! | `grey` | an object on its way to the marker |
+//! | `palette`, `remembered` | the colours of a cycle; newborn objects that were stored |
 //! | `request`, `local`, `record`, `world` | what is asked of mutators; one mutator; all of them |
 //! | `gate`, `signal` | who helps the coordinator; who sleeps until what |
 //! | `pacer`, `progress` | when to collect; how far the collector has come |
@@ -89,7 +90,11 @@ mod roots;
 
 mod grey;
 
+mod palette;
+
 mod request;
+
+mod remembered;
 
 mod local;
 
@@ -187,7 +192,7 @@ pub use gc_hooks::{
     Severity, Turn, Violation,
 };
 pub use gc_hooks::{PreviousRecord, RecordError, RecordedViolation, monitor, previous_record};
-pub use gc_sweep::{AllocError, Found, Ledger, Place, QuarantineReleased, SpaceError};
+pub use gc_sweep::{AllocError, CycleKind, Found, Ledger, Place, QuarantineReleased, SpaceError};
 
 pub use crate::builder::{Builder, Error};
 pub use crate::drive::{Driver, ShutdownError};

@@ -12,10 +12,11 @@ use std::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
 
 use crossbeam_deque::Worker;
-use gc_sweep::{ClassId, Colour, FreshSlot, Run, SizeClass, Space};
+use gc_sweep::{ClassId, Colour, FreshSlot, Kept, Run, SizeClass, Space};
 
 use crate::grey::Grey;
 use crate::object::TypeInfo;
+use crate::remembered::Notes;
 use crate::stack::StackMemory;
 
 /// What a mutator does with pointer stores.
@@ -25,6 +26,9 @@ pub(crate) enum Barrier {
     Off,
     /// No cycle, and the heap samples stores: plain stores, of which some are noted.
     Noting,
+    /// No cycle, and the heap has generations: plain stores of objects that are not newborn; of those that are
+    /// a note is kept.
+    Remembering,
     /// Armed, not yet snapshotted: shade the old and the new value.
     Grey,
     /// Snapshotted: shade the old value.
@@ -77,12 +81,14 @@ pub(crate) struct Local {
     pub(crate) colour: Cell<Colour>,
     /// Colour that shading gives. Changed at `Arm`.
     pub(crate) barrier_colour: Cell<Colour>,
-    /// Changed at `Arm`, `Snapshot` and, back to `Off` or `Noting`, at any poll after the flip.
+    /// Changed at `Arm`, `Snapshot` and, back to what the heap rests at, at any poll after the flip.
     pub(crate) barrier: Cell<Barrier>,
     /// Stores until the next one that is sampled.
     pub(crate) stores_to_sample: Cell<u32>,
     /// Objects this mutator shaded; the collector steals from it.
     pub(crate) grey: Worker<Grey>,
+    /// Newborn objects it has stored, in a heap with generations.
+    pub(crate) notes: Notes,
     /// Leased spans, indexed by class. Each keeps its place for as long as this part lives, since lanes lead there.
     runs: UnsafeCell<Vec<Arc<RunCell>>>,
     lanes: [Cell<Lane>; LANES],
@@ -93,20 +99,28 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// The local part of a mutator that allocates in `colour`, with the barrier off.
-    pub(crate) fn new(colour: Colour, grey: Worker<Grey>) -> Self {
+    /// The local part of a mutator that marks and allocates in these colours, with the barrier off.
+    pub(crate) fn new(kept: Kept, grey: Worker<Grey>) -> Self {
         Local {
-            colour: Cell::new(colour),
-            barrier_colour: Cell::new(colour),
+            colour: Cell::new(kept.born()),
+            barrier_colour: Cell::new(kept.marked()),
             barrier: Cell::new(Barrier::Off),
             stores_to_sample: Cell::new(0),
             grey,
+            notes: Notes::default(),
             runs: UnsafeCell::new(Vec::new()),
             lanes: [const { Cell::new(NO_LANE) }; LANES],
             stacks: UnsafeCell::new(Vec::new()),
             #[cfg(feature = "fault-inject")]
             unbarriered: Cell::new(Unbarriered::Nobody),
         }
+    }
+
+    /// The colours in which this mutator marks and allocates. They are those of one cycle once it has taken its
+    /// snapshot of it.
+    #[inline]
+    pub(crate) fn kept(&self) -> Kept {
+        Kept::new(self.barrier_colour.get(), self.colour.get())
     }
 
     /// The next slot of the class that a key stands for, when it follows the last one without a gap.

@@ -59,7 +59,7 @@ struct Piece {
 
 /// The marker's private work and its counts for the cycle.
 pub(crate) struct Marker {
-    /// The colour of the cycle.
+    /// The colour of what the cycle marks.
     colour: Colour,
     stack: Vec<usize>,
     queue: [usize; QUEUE_ENTRIES],

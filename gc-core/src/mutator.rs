@@ -32,7 +32,7 @@ impl Mutator {
     pub(crate) fn new(drive: Arc<Drive>) -> Self {
         let shared = &drive.shared;
         let record = shared.world.attach(|asked| {
-            let record = Arc::new(Record::new(asked.colour_of_newcomers()));
+            let record = Arc::new(Record::new(asked.kept_of_newcomers()));
             // Nobody else knows the record yet, so it is out and can be held; without roots it has
             // empty hands.
             record.with_held(|local| {
@@ -154,6 +154,7 @@ impl Drop for Mutator {
                 while let Some(object) = local.grey.pop() {
                     shared.injector.push(object);
                 }
+                shared.remembered.hand_over(&local.notes);
             });
         });
     }

@@ -24,6 +24,8 @@ pub(crate) const FLOOR_BYTES: u64 = 4 << 20;
 /// Growth since the last cycle below which a heap over its soft limit is left alone, since a cycle
 /// could return no more than that.
 const GROWTH_MIN_BYTES: u64 = 1 << 20;
+/// The part of what lives that a nursery has at least.
+const NURSERY_PART: u64 = 8;
 /// Work units a slow path pays at least once a cycle runs, so that short cycles end soon.
 const UNITS_MIN: usize = 64;
 /// Work units one slow path pays at most: about a quarter of a millisecond of marking. A span of 64 KiB holds 4096 objects
@@ -163,6 +165,12 @@ impl Pacer {
             Payer::Others => room / 2,
         };
         self.bytes_live + part
+    }
+
+    /// Bytes to allocate until a young cycle is due, of which the builder names the least: a heap that holds much
+    /// is not looked at for little.
+    pub(crate) fn nursery_bytes(&self, least_bytes: u64) -> u64 {
+        least_bytes.max(self.bytes_live / NURSERY_PART)
     }
 
     /// What counts as live after a cycle that marked so many bytes and left so many.

@@ -15,7 +15,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gc_hooks::sync::{Mutex, MutexGuard};
-use gc_sweep::{Colour, Space, StateByte};
+use gc_sweep::{Kept, Space, StateByte};
 
 use crate::local::Local;
 use crate::types::{Types, Wanted};
@@ -164,15 +164,10 @@ impl Profile {
 
     /// Between termination and flip: what is not marked is in use no more. A slot that was handed out in
     /// this cycle and is not published yet is no object so far.
-    pub(crate) fn forget_dead(
-        &self,
-        cycle: u32,
-        colour: Colour,
-        state: impl Fn(usize) -> StateByte,
-    ) {
+    pub(crate) fn forget_dead(&self, cycle: u32, kept: Kept, state: impl Fn(usize) -> StateByte) {
         self.lock().live.retain(|&address, live| {
             let byte = state(address);
-            byte.has_colour(colour) || !byte.is_object() && live.cycle == cycle
+            kept.has(byte) || !byte.is_object() && live.cycle == cycle
         });
     }
 

@@ -5,11 +5,12 @@
 //! stands for itself.
 
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use gc_hooks::Phase;
 use gc_hooks::sync::Mutex;
+use gc_sweep::{CycleKind, GRANULE_BYTES};
 
 use crate::pacer::{Pacer, Payer};
 use crate::pauses::{PauseHistogram, Pauses};
@@ -19,6 +20,8 @@ use crate::pauses::{PauseHistogram, Pauses};
 pub struct CycleReport {
     /// Number of the cycle, from 1.
     pub cycle: u32,
+    /// What it looked at.
+    pub kind: CycleKind,
     /// Objects marked.
     pub objects_marked: u64,
     /// Bytes of their slots.
@@ -42,6 +45,15 @@ pub enum Reclaiming {
 pub(crate) struct Progress {
     /// The next step in `Idle` opens a cycle.
     is_requested: AtomicBool,
+    /// That cycle is to be a full one.
+    is_full_requested: AtomicBool,
+    /// The last full cycle that was opened.
+    full_opened: AtomicU32,
+    /// Bytes allocated since the last cycle at which a young one is due; `None` without generations.
+    nursery_bytes: Option<u64>,
+    /// Bytes in use at the end of the last cycle.
+    bytes_settled: AtomicU64,
+    pub(crate) cycles_young: AtomicU64,
     has_stopped_reclaiming: AtomicBool,
     pub(crate) cycles_finished: AtomicU64,
     pub(crate) cycles_voided: AtomicU64,
@@ -63,12 +75,23 @@ pub(crate) struct Progress {
     /// How long each phase of each cycle took. Written by the holder of the cycle's lock.
     phases: [Pauses; Phase::ALL.len()],
     last: Mutex<Option<CycleReport>>,
+    last_full: Mutex<Option<CycleReport>>,
 }
 
 impl Progress {
-    pub(crate) fn new(payer: Payer, growth_percent: u64, limit_bytes: u64) -> Self {
+    pub(crate) fn new(
+        payer: Payer,
+        growth_percent: u64,
+        limit_bytes: u64,
+        nursery_bytes: Option<u64>,
+    ) -> Self {
         Progress {
             is_requested: AtomicBool::new(false),
+            is_full_requested: AtomicBool::new(false),
+            full_opened: AtomicU32::new(0),
+            nursery_bytes,
+            bytes_settled: AtomicU64::new(0),
+            cycles_young: AtomicU64::new(0),
             has_stopped_reclaiming: AtomicBool::new(false),
             cycles_finished: AtomicU64::new(0),
             cycles_voided: AtomicU64::new(0),
@@ -84,11 +107,23 @@ impl Progress {
             is_pressed: AtomicBool::new(false),
             phases: [const { Pauses::new() }; Phase::ALL.len()],
             last: Mutex::new(None),
+            last_full: Mutex::new(None),
         }
     }
 
-    /// Asks for a cycle. `true` when nobody had asked before.
-    pub(crate) fn request(&self) -> bool {
+    /// Whether newborn objects are told from those that a cycle has marked.
+    #[inline]
+    pub(crate) fn has_generations(&self) -> bool {
+        self.nursery_bytes.is_some()
+    }
+
+    /// Asks for a cycle of this kind; one that may be young is full where that is due. `true` when nobody had
+    /// asked before.
+    pub(crate) fn request(&self, kind: CycleKind) -> bool {
+        // First, so that the cycle that takes the request knows.
+        if kind == CycleKind::Full && !self.is_full_requested.load(Ordering::Relaxed) {
+            self.is_full_requested.store(true, Ordering::Release);
+        }
         // The load keeps the line shared while a request is pending.
         !self.is_requested() && !self.is_requested.swap(true, Ordering::Relaxed)
     }
@@ -99,7 +134,34 @@ impl Progress {
 
     /// Takes the request back: a cycle opens, or never will.
     pub(crate) fn take_request(&self) -> bool {
-        self.is_requested.swap(false, Ordering::Relaxed)
+        self.is_requested.swap(false, Ordering::Acquire)
+    }
+
+    /// Whether a cycle that opens with so many bytes in use is to be full: somebody has asked for one, or the
+    /// heap has grown so far that what is old is to be looked at.
+    pub(crate) fn takes_full(&self, bytes_used: u64) -> bool {
+        let is_wanted = self.is_full_requested.swap(false, Ordering::Acquire);
+        is_wanted || bytes_used >= self.pacer().trigger_bytes()
+    }
+
+    /// A full cycle is opened.
+    pub(crate) fn note_full(&self, cycle: u32) {
+        self.full_opened.store(cycle, Ordering::Relaxed);
+    }
+
+    /// The last full cycle that was opened.
+    pub(crate) fn full_opened(&self) -> u32 {
+        self.full_opened.load(Ordering::Relaxed)
+    }
+
+    /// The size in bytes at which the next cycle starts, young or full.
+    pub(crate) fn due_bytes(&self, pacer: &Pacer) -> u64 {
+        let trigger_bytes = pacer.trigger_bytes();
+        self.nursery_bytes.map_or(trigger_bytes, |nursery_bytes| {
+            let nursery_bytes = pacer.nursery_bytes(nursery_bytes);
+            let settled = self.bytes_settled.load(Ordering::Relaxed);
+            trigger_bytes.min(settled.saturating_add(nursery_bytes))
+        })
     }
 
     pub(crate) fn reclaiming(&self) -> Reclaiming {
@@ -181,8 +243,24 @@ impl Progress {
 
     /// Takes over what a cycle did.
     pub(crate) fn finish(&self, report: CycleReport) {
-        let survived = Pacer::survived(self.payer, report.bytes_marked, report.bytes_live);
-        self.set_survived(survived, report.objects_marked);
+        self.bytes_settled
+            .store(report.bytes_live, Ordering::Relaxed);
+        // The goals follow from what lives, which a young cycle does not find out.
+        if report.kind == CycleKind::Full {
+            let survived = Pacer::survived(self.payer, report.bytes_marked, report.bytes_live);
+            self.set_survived(survived, report.objects_marked);
+            let mut last = self
+                .last_full
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *last = Some(report.clone());
+        } else {
+            self.cycles_young.fetch_add(1, Ordering::Relaxed);
+            // No more can have lived than is there, once the young are gone that were counted in.
+            let (bytes, objects) = (&self.bytes_live, &self.objects_expected);
+            bytes.fetch_min(report.bytes_live, Ordering::Relaxed);
+            objects.fetch_min(report.bytes_live / GRANULE_BYTES as u64, Ordering::Relaxed);
+        }
         self.is_pressed.store(false, Ordering::Relaxed);
         self.cycles_finished.fetch_add(1, Ordering::Relaxed);
         self.objects_marked_total
@@ -190,9 +268,14 @@ impl Progress {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
 
-    /// The last cycle that ended, if it has at least the number `cycle`.
-    pub(crate) fn finished_since(&self, cycle: u32) -> Option<CycleReport> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The last cycle that ended, if it has at least the number `cycle`. Who asks for a full one is told of no
+    /// other.
+    pub(crate) fn finished_since(&self, cycle: u32, kind: CycleKind) -> Option<CycleReport> {
+        let last = match kind {
+            CycleKind::Full => &self.last_full,
+            CycleKind::Young => &self.last,
+        };
+        let last = last.lock().unwrap_or_else(PoisonError::into_inner);
         last.clone().filter(|report| report.cycle >= cycle)
     }
 }

@@ -95,10 +95,15 @@ pub(crate) const GAUGES: [Figure; 15] = [
 ];
 
 /// What only ever goes up.
-pub(crate) const COUNTERS: [Figure; 7] = [
+pub(crate) const COUNTERS: [Figure; 8] = [
     figure("gc_cycles_total", "Cycles that ran to their end.", |heap| {
         heap.cycles_finished
     }),
+    figure(
+        "gc_cycles_young_total",
+        "Cycles that ran to their end and looked at newborn objects alone.",
+        |heap| heap.cycles_young,
+    ),
     figure(
         "gc_cycles_voided_total",
         "Cycles ended without freeing anything, because something was in doubt.",

@@ -101,7 +101,7 @@ unsafe fn word_of<'a>(object: RawGc, word: usize) -> &'a AtomicUsize {
 ///
 /// # Safety
 ///
-/// `object` is a live untyped object of the scope's heap, reachable by this mutator alone; `word`
+/// `object` is an untyped object that was allocated in this `enter`, and that no object, root or stack leads to yet; `word`
 /// is one of its pointer words; `value` leads to a live object of the same heap.
 pub unsafe fn init_word(object: RawGc, word: usize, value: Option<RawGc>) {
     // SAFETY: the caller's duty.

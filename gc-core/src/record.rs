@@ -20,7 +20,7 @@ use crossbeam_utils::Backoff;
 use crossbeam_utils::atomic::AtomicCell;
 use gc_hooks::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use gc_hooks::sync::{point, thread_token, yield_now};
-use gc_sweep::Colour;
+use gc_sweep::Kept;
 
 use crate::grey::Grey;
 use crate::local::Local;
@@ -68,8 +68,8 @@ unsafe impl Send for Record {}
 pub(crate) struct IsInside;
 
 impl Record {
-    /// A record that is out, with the barrier off, allocating in `colour`.
-    pub(crate) fn new(colour: Colour) -> Self {
+    /// A record that is out, with the barrier off, which marks and allocates in these colours.
+    pub(crate) fn new(kept: Kept) -> Self {
         let grey = Worker::new_lifo();
         #[cfg(softfail_tsan)]
         first_steal(&grey.stealer());
@@ -81,7 +81,7 @@ impl Record {
             call_site: AtomicCell::new(None),
             stealer: grey.stealer(),
             pauses: Pauses::new(),
-            local: UnsafeCell::new(Local::new(colour, grey)),
+            local: UnsafeCell::new(Local::new(kept, grey)),
         }
     }
 

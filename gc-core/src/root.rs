@@ -52,12 +52,12 @@ unsafe impl<T: Object + ?Sized + Send + Sync> Sync for Root<T> {}
 impl<T: Object + ?Sized> Root<T> {
     pub(crate) fn new(drive: Arc<Drive>, address: usize) -> Self {
         let shared = &drive.shared;
-        let key = shared.roots.add(address, |address, colour| {
+        let key = shared.roots.add(address, |address, kept| {
             #[cfg(feature = "fault-inject")]
             if shared.hooks.strikes(Site::RootUnshaded) {
                 return;
             }
-            shared.shade_root(address, colour, Origin::Root);
+            shared.shade_root(address, kept, Origin::Root);
         });
         Root {
             drive,
@@ -140,12 +140,12 @@ impl<T: Object + ?Sized> Drop for Root<T> {
             return;
         }
         let shared = &self.drive.shared;
-        let removed = shared.roots.remove(self.believed(), |address, colour| {
+        let removed = shared.roots.remove(self.believed(), |address, kept| {
             #[cfg(feature = "fault-inject")]
             if shared.hooks.strikes(Site::RootUnshaded) {
                 return;
             }
-            shared.shade_root(address, colour, Origin::Root);
+            shared.shade_root(address, kept, Origin::Root);
         });
         // A slot that does not fit is left as it is: a pin leaks its object, which is safe.
         let _damaged_slot_stays_as_a_pin = self.check(removed);

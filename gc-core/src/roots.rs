@@ -15,7 +15,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use gc_hooks::sync::{Mutex, MutexGuard, OnceLock, point};
-use gc_sweep::Colour;
+use gc_sweep::Kept;
 
 /// Names a slot of the table together with the generation it was handed out in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +58,7 @@ struct Books {
     /// Slots ever used.
     used: u32,
     /// The colour to shade with, while a cycle marks.
-    armed: Option<Colour>,
+    armed: Option<Kept>,
 }
 
 /// All root slots of a heap.
@@ -94,11 +94,11 @@ impl RootTable {
         self.blocks.get(block)?.get()?.get(at)
     }
 
-    /// Adds an entry, handing it to `shade` with the colour of the cycle if one marks.
-    pub(crate) fn add(&self, address: usize, shade: impl FnOnce(usize, Colour)) -> RootKey {
+    /// Adds an entry, handing it to `shade` with the colours of the cycle if one marks.
+    pub(crate) fn add(&self, address: usize, shade: impl FnOnce(usize, Kept)) -> RootKey {
         let mut books = self.lock();
-        if let Some(colour) = books.armed {
-            shade(address, colour);
+        if let Some(kept) = books.armed {
+            shade(address, kept);
         }
         let index = books.free.pop().unwrap_or(books.used);
         let (block, at) = place(index);
@@ -140,12 +140,12 @@ impl RootTable {
     pub(crate) fn remove(
         &self,
         key: RootKey,
-        shade: impl FnOnce(usize, Colour),
+        shade: impl FnOnce(usize, Kept),
     ) -> Result<(), Mismatch> {
         let mut books = self.lock();
         let address = self.get(key)?;
-        if let Some(colour) = books.armed {
-            shade(address, colour);
+        if let Some(kept) = books.armed {
+            shade(address, kept);
         }
         if let Some(slot) = self.slot(key.index) {
             point();
@@ -158,8 +158,8 @@ impl RootTable {
     }
 
     /// From now on additions and removals shade. Called before any mutator is asked to arm.
-    pub(crate) fn arm(&self, colour: Colour) {
-        self.lock().armed = Some(colour);
+    pub(crate) fn arm(&self, kept: Kept) {
+        self.lock().armed = Some(kept);
     }
 
     /// The end of [`RootTable::arm`].
@@ -226,8 +226,9 @@ impl RootTable {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+    use gc_sweep::Colour;
 
-    fn unarmed(_: usize, _: Colour) {
+    fn unarmed(_: usize, _: Kept) {
         panic!("nothing is shaded while no cycle marks");
     }
 
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_armed_table_shades_what_comes_and_what_goes() {
-        let (table, colour) = (RootTable::default(), Colour::FIRST.next());
+        let (table, colour) = (RootTable::default(), Kept::alike(Colour::FIRST));
         let early = table.add(16, unarmed);
         table.arm(colour);
         let mut shaded = Vec::new();

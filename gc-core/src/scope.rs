@@ -23,6 +23,7 @@ use crate::handshake;
 use crate::local::{Barrier, Key, Local};
 use crate::object::sealed::Described;
 use crate::object::{self, Object, slot_pointer};
+use crate::palette::is_newborn;
 use crate::record::Record;
 use crate::retention::{RetentionError, RetentionPath};
 use crate::root::{Root, RootError};
@@ -114,13 +115,31 @@ impl<'gc> Scope<'gc> {
     /// Stores `new` into a pointer word that is initialised, with the barrier of this mutator when it is on.
     #[inline]
     pub(crate) fn set_word(self, word: &AtomicUsize, new: usize, call_site: CallSite) {
-        barrier::set(self.local(), word, new, || self.store(call_site));
+        barrier::set(self.local(), word, new, || {
+            self.replace_watched(word, new, call_site)
+        });
+    }
+
+    /// A store while the barrier is not off. Between the cycles of a heap with generations most of them are plain: that is
+    /// found out with what a scope has at hand.
+    #[cold]
+    #[inline(never)]
+    fn replace_watched(self, word: &AtomicUsize, new: usize, call_site: CallSite) -> usize {
+        let local = self.local();
+        let is_plain = local.barrier.get() == Barrier::Remembering
+            && !is_newborn(local.kept(), self.inside.publisher.load(new));
+        if is_plain {
+            return barrier::replace_plainly(word, new);
+        }
+        self.store(call_site).replace_shaded(word, new)
     }
 
     /// As [`Scope::set_word`]. Answers the old word.
     #[inline]
     pub(crate) fn replace_word(self, word: &AtomicUsize, new: usize, call_site: CallSite) -> usize {
-        barrier::replace(self.local(), word, new, || self.store(call_site))
+        barrier::replace(self.local(), word, new, || {
+            self.replace_watched(word, new, call_site)
+        })
     }
 
     /// Allocates an object.
@@ -285,11 +304,9 @@ impl<'gc> Scope<'gc> {
         self.store(call_site).shade(address, origin);
     }
 
-    /// Shades a value that is about to be stored, which only a grey mutator does.
+    /// Does what is due before a value is stored.
     pub(crate) fn shade_new(self, address: usize, call_site: &'static Location<'static>) {
-        if self.local().barrier.get() == Barrier::Grey {
-            self.shade(address, Origin::BarrierNew, call_site);
-        }
+        self.store(call_site).shade_new(address);
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crossbeam_deque::Injector;
 use gc_hooks::{Address, Check, Checks, Hooks, Origin, Violation};
-use gc_sweep::{ClassId, Colour, Found, Space, Span, StateByte, Suspect};
+use gc_sweep::{ClassId, Found, Kept, Space, Span, StateByte, Suspect};
 
 use crate::events::Events;
 use crate::gate::{Breach, Gate};
@@ -21,6 +21,7 @@ use crate::local::Barrier;
 use crate::pacer::Totals;
 use crate::profile::Profile;
 use crate::progress::Progress;
+use crate::remembered::Remembered;
 use crate::roots::RootTable;
 use crate::scan::{self, Field, Scanned, Trust};
 use crate::signal::Signal;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) roots: RootTable,
     /// Grey objects that belong to no mutator: shaded roots, what exiting mutators hand over.
     pub(crate) injector: Injector<Grey>,
+    /// Newborn objects that were stored, in a heap with generations.
+    pub(crate) remembered: Remembered,
     /// Marked or unchecked addresses that a marker gave away to others, by the hundred.
     pub(crate) packets: Injector<Vec<usize>>,
     /// Markers that look for work and find none.
@@ -182,10 +185,12 @@ impl Shared {
 
     /// What the barrier of a mutator is when no cycle marks.
     pub(crate) fn resting_barrier(&self) -> Barrier {
-        if self.stores.one_in() == 0 {
-            Barrier::Off
-        } else {
+        if self.stores.one_in() > 0 {
             Barrier::Noting
+        } else if self.progress.has_generations() {
+            Barrier::Remembering
+        } else {
+            Barrier::Off
         }
     }
 
@@ -222,7 +227,9 @@ impl Shared {
             // From here on the slot looks like an object, which a second pointer has scanned.
             self.space.exhume(address);
             let byte = self.state(address);
-            self.space.states().mark(address, byte, self.world.colour());
+            self.space
+                .states()
+                .mark(address, byte, self.world.kept().marked());
             return;
         }
         self.report_found(address, source, &found);
@@ -331,10 +338,10 @@ impl Shared {
         }
     }
 
-    /// Marks a root, or what stands for one, and queues it for scanning, unless it is marked already.
-    pub(crate) fn shade_root(&self, address: usize, colour: Colour, origin: Origin) {
+    /// Marks a root, or what stands for one, and queues it for scanning, unless it is kept already.
+    pub(crate) fn shade_root(&self, address: usize, kept: Kept, origin: Origin) {
         let byte = self.state(address);
-        if byte.has_colour(colour) {
+        if kept.has(byte) {
             return;
         }
         if !byte.is_object() {
@@ -343,7 +350,7 @@ impl Shared {
         // Pushed before it is marked: a marked object that is in no queue would be missed by the
         // termination test.
         self.injector.push(Grey::new(address, origin));
-        self.space.states().mark(address, byte, colour);
+        self.space.states().mark(address, byte, kept.marked());
     }
 
     /// The state byte of an address; anything that cannot be an object reads as free.

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 use std::sync::PoisonError;
 
+use gc_sweep::CycleKind;
+
 use crate::drive::{COLLECT_UNITS, Drive};
 use crate::engine::{CollectError, Engine};
 use crate::ephemeron::EphemeronCell;
@@ -149,7 +151,7 @@ impl Drive {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let asking = Asking::begin(self);
-        let graph = match self.run_cycle(None, COLLECT_UNITS) {
+        let graph = match self.run_cycle(CycleKind::Full, None, COLLECT_UNITS) {
             Ok(_) => self.at_desk(|desk| desk.take()),
             Err(CollectError::ReclaimingStopped) => None,
             Err(error) => return Err(error),

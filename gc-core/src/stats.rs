@@ -16,6 +16,8 @@ pub struct HeapStats {
     pub cycle: u32,
     /// Cycles that ran to their end.
     pub cycles_finished: u64,
+    /// Of these, cycles that looked at newborn objects alone.
+    pub cycles_young: u64,
     /// Cycles ended without freeing anything, because something was in doubt.
     pub cycles_voided: u64,
     /// Whether the heap still frees memory.

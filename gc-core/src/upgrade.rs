@@ -149,12 +149,12 @@ impl<'gc> Scope<'gc> {
         let Some(objects) = held(read()) else {
             return Some(None);
         };
-        let colour = self.local().barrier_colour.get();
+        let kept = self.local().kept();
         // A slot that was swept and taken again meanwhile looks marked; then its cell was nulled
         // before, which the second look sees.
         let are_alive = || {
             let mut marked = objects.iter();
-            marked.all(|object| shared.state(*object).has_colour(colour)) && read() == objects
+            marked.all(|object| kept.has(shared.state(*object))) && read() == objects
         };
         match phase {
             Phase::Idle | Phase::Sweep => Some(Some(objects)),

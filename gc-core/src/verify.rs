@@ -2,7 +2,7 @@
 //!
 //! Called by `Heap::verify`, with every mutator held, and, at level `paranoid`, by the cycle between
 //! termination and flip, while mutators run: what they store then is marked or new, so whatever can
-//! be reached at any moment must have the colour of the cycle. It starts from the roots and the value
+//! be reached at any moment must have a colour of the cycle. It starts from the roots and the value
 //! stacks, keeps its own set of objects seen, and trusts nothing the marker wrote. It finds what a missed barrier hides: an
 //! object that is reachable and white when marking says it is done.
 //!
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use bitvec::prelude::BitVec;
 use gc_hooks::{Check, Origin};
-use gc_sweep::{Colour, GRANULE_BYTES, Span};
+use gc_sweep::{GRANULE_BYTES, Kept, Span};
 
 use crate::ephemeron;
 use crate::local::Local;
@@ -24,8 +24,8 @@ use crate::shared::{Shared, Source};
 pub(crate) enum Expect {
     /// Allocated, in any colour.
     Allocated,
-    /// Marked in the colour of the cycle.
-    Marked(Colour),
+    /// Marked, or born, in the colours of the cycle.
+    Marked(Kept),
 }
 
 /// The words of the value stacks of mutators that are out. The stacks of one that is inside may be
@@ -75,13 +75,13 @@ impl VerifyReport {
 
 /// Asks for a second opinion before the flip, where one is looked for. The check that found objects to
 /// be missed, if one did. Where marking is in doubt already, what it missed is no news.
-pub(crate) fn second_opinion(shared: &Shared, colour: Colour) -> Option<Check> {
+pub(crate) fn second_opinion(shared: &Shared, kept: Kept) -> Option<Check> {
     if !shared.checks.makes(Check::UnmarkedReachable) {
         return None;
     }
     shared.doubt_of_marking().or_else(|| {
         let words = stack_words(shared);
-        let report = Verifier::new(shared, Expect::Marked(colour)).run(&words);
+        let report = Verifier::new(shared, Expect::Marked(kept)).run(&words);
         (report.objects_unmarked > 0).then_some(Check::UnmarkedReachable)
     })
 }
@@ -147,15 +147,14 @@ impl<'a> Verifier<'a> {
         if self.is_seen(step.address) {
             return;
         }
-        if let Expect::Marked(colour) = self.expect
-            && !self.shared.hooks.holds(
-                Check::UnmarkedReachable,
-                byte.colour() == Some(colour),
-                || {
+        if let Expect::Marked(kept) = self.expect
+            && !self
+                .shared
+                .hooks
+                .holds(Check::UnmarkedReachable, kept.has(byte), || {
                     self.shared
                         .violation_at(Check::UnmarkedReachable, step.address, step.source)
-                },
-            )
+                })
         {
             self.report.objects_unmarked += 1;
         }

@@ -15,7 +15,7 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use gc_hooks::sync::point;
-use gc_sweep::{ClassId, Colour};
+use gc_sweep::{ClassId, Kept};
 
 use crate::gc::Gc;
 use crate::object::{Object, slot_pointer};
@@ -55,7 +55,7 @@ unsafe impl Trace for WeakCell {
     fn trace(&self, _tracer: &mut Tracer<'_>) {}
 }
 
-/// Calls `visit` with the address of each object of `class` that has `colour`, while mutators go on
+/// Calls `visit` with the address of each object of `class` that is kept, while mutators go on
 /// allocating. The collector calls it when nothing is being swept.
 ///
 /// It sees published objects only: [`for_each_object_of`](gc_sweep::Space::for_each_object_of) loads
@@ -66,13 +66,13 @@ unsafe impl Trace for WeakCell {
 pub(crate) fn for_each_live(
     shared: &Shared,
     class: ClassId,
-    colour: Colour,
+    kept: Kept,
     visit: &mut dyn FnMut(usize),
 ) {
     shared
         .space
         .for_each_object_of(class, &mut |address, span, byte| {
-            if byte.has_colour(colour) && span.class_index() as usize == class.index() {
+            if kept.has(byte) && span.class_index() as usize == class.index() {
                 visit(address);
             }
         });
@@ -98,13 +98,13 @@ pub(crate) fn target_at(shared: &Shared, address: usize) -> Option<usize> {
 ///
 /// Cells that mutators allocate meanwhile need nothing: their targets are held by mutators that are
 /// black, so they are marked. Whether the walk comes by them does not matter.
-pub(crate) fn clear_dead(shared: &Shared, class: ClassId, colour: Colour) {
-    for_each_live(shared, class, colour, &mut |address| {
+pub(crate) fn clear_dead(shared: &Shared, class: ClassId, kept: Kept) {
+    for_each_live(shared, class, kept, &mut |address| {
         // SAFETY: the class holds weak cells only, and `for_each_live` saw one published here.
         let cell = unsafe { slot_pointer(address).cast::<WeakCell>().as_ref() };
         // Relaxed: the collector alone changes it, and its birth is visible with the state byte.
         let target = cell.target.load(Ordering::Relaxed);
-        if target != 0 && !shared.state(target).has_colour(colour) {
+        if target != 0 && !kept.has(shared.state(target)) {
             point();
             // Release pairs with the Acquire of `target`.
             cell.target.store(0, Ordering::Release);

@@ -18,7 +18,7 @@ use crossbeam_utils::{Backoff, CachePadded};
 use gc_hooks::Phase;
 use gc_hooks::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use gc_hooks::sync::{Mutex, MutexGuard, point, yield_now};
-use gc_sweep::Colour;
+use gc_sweep::Kept;
 
 use crate::pauses::PauseHistogram;
 use crate::record::{HeldRecord, Record};
@@ -215,9 +215,9 @@ impl World {
         self.request().cycle()
     }
 
-    /// The colour of the cycle in progress, or of the last one.
-    pub(crate) fn colour(&self) -> Colour {
-        self.request().colour()
+    /// The colours of the cycle in progress, or of the last one.
+    pub(crate) fn kept(&self) -> Kept {
+        self.request().kept()
     }
 }
 

@@ -68,6 +68,10 @@ sites! {
     BarrierOldSkipped, "barrier-old-skipped";
     /// The barrier of a grey mutator does not shade the value that the store puts there.
     BarrierNewSkipped, "barrier-new-skipped";
+    /// A store of a newborn object between cycles is not remembered.
+    StoreUnremembered, "store-unremembered";
+    /// A young cycle does not look at what was remembered.
+    RememberedLost, "remembered-lost";
     /// A mutator says that its barrier is on and leaves it off until its snapshot.
     BarrierLate, "barrier-late";
     /// A thread dies inside a barrier, the old value shaded and the new one not stored.
@@ -92,6 +96,8 @@ sites! {
     TerminationEarly, "termination-early";
     /// A span that is due is taken to be swept, and is not.
     SweepSkipped, "sweep-skipped";
+    /// The sweep takes a span for one in which nothing was born.
+    BirthsForgotten, "births-forgotten";
     /// A span that was swept stands among the unswept ones again.
     SweepRepeated, "sweep-repeated";
     /// A span that was swept is put into no list.

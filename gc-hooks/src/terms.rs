@@ -87,6 +87,8 @@ pub enum Origin {
     Allocation,
     /// The upgrade of a weak pointer.
     Resurrection,
+    /// A newborn object that was stored, in a heap with generations.
+    Remembered,
 }
 
 impl Origin {
@@ -102,6 +104,7 @@ impl Origin {
             Origin::BarrierNew => "barrier-new",
             Origin::Allocation => "allocation",
             Origin::Resurrection => "resurrection",
+            Origin::Remembered => "remembered",
         }
     }
 }

@@ -192,7 +192,8 @@ impl Violation {
                 | Origin::Stack
                 | Origin::Scan
                 | Origin::BarrierNew
-                | Origin::Resurrection,
+                | Origin::Resurrection
+                | Origin::Remembered,
                 _,
             ) => Severity::Dangling,
             (

@@ -24,16 +24,16 @@ pub(crate) struct Distrusted;
 impl Ground {
     /// Audits a span that the caller holds alone, before its dead are freed.
     pub(crate) fn audit_for_sweep(&self, span: &Span) -> Result<Tally, Distrusted> {
-        let colour = self.turn.get().1;
+        let kept = self.turn.get().1;
         let (used, unused) = self.split_at_frontier(span);
         let mut withdrawn_unused = 0;
         if scan::next_used(unused, 0) < unused.len() {
             self.withdraw_zombies(span, unused, used.len());
-            withdrawn_unused = scan::tally(unused, colour).quarantined;
+            withdrawn_unused = scan::tally(unused, kept).quarantined;
         }
         let allocated = span.handed_out();
         let is_first = span.end_youth();
-        let mut tally = scan::tally(used, colour);
+        let mut tally = scan::tally(used, kept);
         if is_first && tally == Tally::default() {
             // A large object is written by its mutator, for as long as that takes, and published then.
             return Ok(Tally {
@@ -43,7 +43,7 @@ impl Ground {
         }
         if tally.objects != allocated {
             self.clear_misplaced(span, used);
-            tally = scan::tally(used, colour);
+            tally = scan::tally(used, kept);
         }
         let withdrawn = tally.quarantined + withdrawn_unused;
         let detail = |check| {

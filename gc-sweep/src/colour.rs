@@ -67,6 +67,87 @@ impl Colour {
 
 const _: () = assert!(Colour::COUNT == COLOUR_MASK as usize);
 
+/// What a cycle looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum CycleKind {
+    /// Everything: what was marked before is of no account.
+    #[default]
+    Full,
+    /// What was born since the last cycle. What that one marked is taken for alive and is not looked at.
+    Young,
+}
+
+impl CycleKind {
+    /// The name of the kind in reports.
+    pub const fn id(self) -> &'static str {
+        match self {
+            CycleKind::Full => "full",
+            CycleKind::Young => "young",
+        }
+    }
+}
+
+/// The colours of what a cycle keeps: what it has marked, and what was born while it was at it. They are one colour unless
+/// the next cycle is to tell the two apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Kept {
+    marked: Colour,
+    born: Colour,
+}
+
+impl Kept {
+    /// What is marked and what is born take these colours.
+    #[inline]
+    pub const fn new(marked: Colour, born: Colour) -> Kept {
+        Kept { marked, born }
+    }
+
+    /// What is marked and what is born take the same colour.
+    pub const fn alike(colour: Colour) -> Kept {
+        Kept::new(colour, colour)
+    }
+
+    /// The colour of what is marked.
+    #[inline]
+    pub const fn marked(self) -> Colour {
+        self.marked
+    }
+
+    /// The colour of what is born.
+    #[inline]
+    pub const fn born(self) -> Colour {
+        self.born
+    }
+
+    /// What is born can be told from what is marked.
+    #[inline]
+    pub const fn tells_newborn(self) -> bool {
+        self.marked.number() != self.born.number()
+    }
+
+    /// An object that is kept starts here.
+    #[inline]
+    pub const fn has(self, state: StateByte) -> bool {
+        state.has_colour(self.marked) || state.has_colour(self.born)
+    }
+
+    /// Both colours in six bits.
+    pub const fn bits(self) -> u8 {
+        self.born.number() << 3 | self.marked.number()
+    }
+
+    /// The colours that these bits mean, if they are colours.
+    pub const fn from_bits(bits: u8) -> Option<Kept> {
+        match (
+            Colour::from_number(bits & COLOUR_MASK),
+            Colour::from_number(bits >> 3),
+        ) {
+            (Some(marked), Some(born)) => Some(Kept::new(marked, born)),
+            _ => None,
+        }
+    }
+}
+
 /// The state of one granule.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(transparent)]
@@ -240,5 +321,21 @@ mod tests {
             assert_eq!(withdrawn.bits() >> 4, 0);
         }
         assert!(!StateByte::QUARANTINED.is_object() && !StateByte::QUARANTINED.is_free());
+    }
+
+    #[test]
+    fn kept_colours_round_trip_and_keep_two_of_seven() {
+        for bits in 0..=u8::MAX {
+            let Some(kept) = Kept::from_bits(bits) else {
+                assert!(bits & COLOUR_MASK == 0 || !(1..=7).contains(&(bits >> 3)));
+                continue;
+            };
+            assert_eq!(kept.bits(), bits);
+            let keeps = (1..=7).filter_map(Colour::from_number);
+            let keeps = keeps.filter(|colour| kept.has(StateByte::object(*colour)));
+            assert_eq!(keeps.count(), 1 + usize::from(kept.tells_newborn()));
+            assert!(!kept.has(StateByte::FREE_FRESH) && !kept.has(StateByte::QUARANTINED));
+        }
+        assert!(!Kept::alike(Colour::FIRST).tells_newborn());
     }
 }

@@ -51,10 +51,10 @@ pub(crate) enum Moment {
 impl Ground {
     /// Withdraws a span that the caller holds, or that stands in a list where nobody else reaches for it.
     pub(crate) fn withdraw(&self, class: &Class, span: &Span, moment: Moment) {
-        let colour = self.turn.get().1;
+        let kept = self.turn.get().1;
         let bytes = self.bytes(span);
         if moment == Moment::InSweep {
-            scan::recolour(bytes, colour);
+            scan::recolour(bytes, kept);
         }
         {
             let lists = class.lists();
@@ -63,7 +63,7 @@ impl Ground {
                 return span.withdraw(lists.generation_of(span));
             }
         }
-        let found = scan::tally(bytes, colour);
+        let found = scan::tally(bytes, kept);
         let is_right = self.books.share(span) == i64::from(found.objects)
             && span.slots_quarantined() == found.quarantined;
         if !is_right {

@@ -17,7 +17,7 @@ use gc_hooks::sync::{Mutex, MutexGuard};
 use gc_hooks::{Address, Check, Hooks, Phase, Violation};
 
 use crate::class::ClassTable;
-use crate::colour::Colour;
+use crate::colour::{Colour, CycleKind, Kept};
 use crate::error::{OsCall, OsError};
 use crate::ledger::Books;
 use crate::os::Reservation;
@@ -74,19 +74,23 @@ pub(crate) struct GroundParts {
     pub(crate) poisons_slots: bool,
 }
 
-/// The cycle whose sweep is going on or was the last, and its colour.
+/// The cycle whose sweep is going on or was the last, its kind and the colours that it keeps.
 #[derive(Debug)]
 pub(crate) struct Turn(AtomicU64);
 
 impl Turn {
-    fn pack(cycle: u32, colour: Colour) -> u64 {
-        u64::from(cycle) << 8 | u64::from(colour.number())
+    const YOUNG: u64 = 1 << 7;
+
+    fn pack(cycle: u32, kept: Kept, kind: CycleKind) -> u64 {
+        let young = Turn::YOUNG * u64::from(kind == CycleKind::Young);
+        u64::from(cycle) << 8 | young | u64::from(kept.bits())
     }
 
     /// Written by the flip.
-    pub(crate) fn set(&self, cycle: u32, colour: Colour) {
-        // Release pairs with the Acquire of `load`: who sees the new colour sees the marks made in it.
-        self.0.store(Turn::pack(cycle, colour), Ordering::Release);
+    pub(crate) fn set(&self, cycle: u32, kept: Kept, kind: CycleKind) {
+        // Release pairs with the Acquire of `load`: who sees the new colours sees the marks made in them.
+        let word = Turn::pack(cycle, kept, kind);
+        self.0.store(word, Ordering::Release);
     }
 
     fn load(&self) -> u64 {
@@ -99,11 +103,17 @@ impl Turn {
         (self.load() >> 8) as u32
     }
 
-    /// The cycle, and the colour of what it found alive.
-    pub(crate) fn get(&self) -> (u32, Colour) {
+    /// The cycle, and the colours of what it keeps.
+    pub(crate) fn get(&self) -> (u32, Kept) {
         let word = self.load();
-        let colour = Colour::from_number((word & 0xff) as u8).unwrap_or(Colour::FIRST);
-        ((word >> 8) as u32, colour)
+        let kept = Kept::from_bits((word & (Turn::YOUNG - 1)) as u8);
+        let kept = kept.unwrap_or(Kept::alike(Colour::FIRST));
+        ((word >> 8) as u32, kept)
+    }
+
+    /// The cycle has looked at newborn objects alone: in spans where none were born nothing has died.
+    pub(crate) fn is_young(&self) -> bool {
+        self.load() & Turn::YOUNG != 0
     }
 }
 
@@ -147,7 +157,11 @@ impl Ground {
             classes: ClassTable::default(),
             books: parts.books,
             gauge: Gauge::new(parts.quarantine_limit_bytes),
-            turn: Turn(AtomicU64::new(Turn::pack(0, Colour::FIRST))),
+            turn: Turn(AtomicU64::new(Turn::pack(
+                0,
+                Kept::alike(Colour::FIRST),
+                CycleKind::Full,
+            ))),
             hooks: parts.hooks,
             suspects: Suspects::new(),
             context: Context::default(),

@@ -129,7 +129,7 @@ mod space;
 
 pub use crate::cache::Run;
 pub use crate::class::{ClassId, ClassSpec, DropGlue, Scan, SlotSize};
-pub use crate::colour::{Colour, StateByte};
+pub use crate::colour::{Colour, CycleKind, Kept, StateByte};
 pub use crate::contain::Withdrawal;
 pub use crate::error::{AllocError, OsCall, OsError, PageFreeError, SpaceError};
 pub use crate::found::{Found, Place};

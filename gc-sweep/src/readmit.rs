@@ -12,7 +12,7 @@
 //! the next owner of the slot then has a stranger in it; whoever calls this takes that upon himself.
 
 use crate::class::Class;
-use crate::colour::{Colour, StateByte};
+use crate::colour::{Kept, StateByte};
 use crate::ground::{Ground, is_slot_start, slot_of};
 use crate::link::Listed;
 use crate::scan;
@@ -78,19 +78,19 @@ impl Ground {
             }
             was_due
         };
-        let colour = self.turn.get().1;
+        let kept = self.turn.get().1;
         if is_whole {
             released.spans += 1;
             self.books.span_readmitted(span);
             self.gauge.remove_span();
         }
-        released.slots += u64::from(self.readmit_slots(span, was_due.then_some(colour)));
+        released.slots += u64::from(self.readmit_slots(span, was_due.then_some(kept)));
         if !was_due {
             return self.place(class, span);
         }
         if is_whole {
             // The sweep in progress has not been here. Its objects live through it.
-            scan::recolour(self.bytes(span), colour);
+            scan::recolour(self.bytes(span), kept);
             self.place(class, span);
             return self.classes.visited(class);
         }
@@ -118,8 +118,8 @@ impl Ground {
     }
 
     /// Withdrawn slots of a span in the caller's hand become what else they are: objects, or free. Objects that the sweep in
-    /// progress has not come to take its colour, so that they live through it.
-    fn readmit_slots(&self, span: &Span, sweeping: Option<Colour>) -> u32 {
+    /// progress has not come to and does not keep take the colour of what is marked, so that they live through it.
+    fn readmit_slots(&self, span: &Span, sweeping: Option<Kept>) -> u32 {
         let (mut objects, mut free) = (0, 0);
         for byte in self.bytes(span) {
             let state = state_cell::load(byte);
@@ -127,7 +127,9 @@ impl Ground {
                 continue;
             }
             if let Some(own) = state.colour() {
-                state_cell::set(byte, StateByte::object(sweeping.unwrap_or(own)));
+                let saved = sweeping.filter(|kept| !kept.has(state));
+                let colour = saved.map_or(own, Kept::marked);
+                state_cell::set(byte, StateByte::object(colour));
                 objects += 1;
             } else {
                 state_cell::set(byte, StateByte::FREE_FRESH);

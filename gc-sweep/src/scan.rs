@@ -8,7 +8,7 @@
 
 use std::sync::atomic::AtomicU8;
 
-use crate::colour::{Colour, StateByte};
+use crate::colour::{Kept, StateByte};
 use crate::state_cell;
 use crate::words::{
     self, BYTES, Word, coloured_in, count, for_each_white, free_before, load, load_word, words,
@@ -22,28 +22,28 @@ const WORDS_COUNTED_MAX: usize = 256;
 pub(crate) struct Tally {
     /// Objects that are not pinned.
     pub(crate) objects: u32,
-    /// Of these, objects of another colour than the one asked for.
+    /// Of these, objects of other colours than those asked for.
     pub(crate) whites: u32,
     /// Withdrawn slots, with an object pinned in them or not.
     pub(crate) quarantined: u32,
 }
 
 impl Tally {
-    fn add_byte(&mut self, state: StateByte, current: Colour) {
+    fn add_byte(&mut self, state: StateByte, kept: Kept) {
         if state.is_quarantined() {
             self.quarantined += 1;
         } else if state.is_object() {
             self.objects += 1;
-            self.whites += u32::from(!state.has_colour(current));
+            self.whites += u32::from(!kept.has(state));
         }
     }
 
     /// Pinned objects are rare: where a slot is withdrawn, the words near it are counted again, byte for byte.
-    fn add_words(&mut self, words: &[Word], current: Colour) {
+    fn add_words(&mut self, words: &[Word], kept: Kept) {
         for part in words.chunks(WORDS_COUNTED_MAX) {
-            let counts = count(part, current);
+            let counts = count(part, kept);
             if counts.has_withdrawn {
-                self.add_words_exactly(part, current);
+                self.add_words_exactly(part, kept);
             } else {
                 self.objects += counts.coloured;
                 self.whites += counts.coloured - counts.same;
@@ -52,22 +52,22 @@ impl Tally {
     }
 
     #[cold]
-    fn add_words_exactly(&mut self, words: &[Word], current: Colour) {
+    fn add_words_exactly(&mut self, words: &[Word], kept: Kept) {
         for word in words {
             for byte in word {
-                self.add_byte(load(byte), current);
+                self.add_byte(load(byte), kept);
             }
         }
     }
 }
 
 /// Counts what stands in the bytes.
-pub(crate) fn tally(bytes: &[AtomicU8], current: Colour) -> Tally {
+pub(crate) fn tally(bytes: &[AtomicU8], kept: Kept) -> Tally {
     let (words, rest) = words(bytes);
     let mut tally = Tally::default();
-    tally.add_words(words, current);
+    tally.add_words(words, kept);
     for byte in rest {
-        tally.add_byte(load(byte), current);
+        tally.add_byte(load(byte), kept);
     }
     tally
 }
@@ -93,25 +93,25 @@ pub(crate) enum Writers {
     Lessee,
 }
 
-/// Frees every object that is not pinned and whose colour is not `current`: its byte becomes `freed`. Returns how many.
+/// Frees every object that is not pinned and whose colour is not `kept`: its byte becomes `freed`. Returns how many.
 pub(crate) fn free_whites(
     bytes: &[AtomicU8],
-    current: Colour,
+    kept: Kept,
     freed: StateByte,
     writers: Writers,
 ) -> u32 {
     let (words, rest) = words(bytes);
     let mut count = 0;
     match writers {
-        Writers::CallerAlone => count = words::free_whites(words, current, freed),
-        Writers::Lessee => for_each_white(words, current, |byte| {
+        Writers::CallerAlone => count = words::free_whites(words, kept, freed),
+        Writers::Lessee => for_each_white(words, kept, |byte| {
             state_cell::free(byte, freed);
             count += 1;
         }),
     }
     for byte in rest {
         let state = load(byte);
-        if state.is_object() && !state.is_quarantined() && !state.has_colour(current) {
+        if state.is_object() && !state.is_quarantined() && !kept.has(state) {
             state_cell::free(byte, freed);
             count += 1;
         }
@@ -144,20 +144,21 @@ pub(crate) fn for_each_object(
     (bytes.len() - rest.len()..bytes.len()).for_each(&mut one);
 }
 
-/// Gives every object, pinned ones too, the colour.
-pub(crate) fn recolour(bytes: &[AtomicU8], colour: Colour) {
+/// Gives every object that is not kept, pinned ones too, the colour of what is marked. A newborn keeps its own: nobody has
+/// looked at what it leads to.
+pub(crate) fn recolour(bytes: &[AtomicU8], kept: Kept) {
     for_each_object(bytes, |_, byte, state| {
-        if !state.has_colour(colour) {
-            state_cell::set(byte, state.with_colour(colour));
+        if !kept.has(state) {
+            state_cell::set(byte, state.with_colour(kept.marked()));
         }
     });
 }
 
-/// Gives every pinned object the colour.
-pub(crate) fn recolour_pinned(bytes: &[AtomicU8], colour: Colour) {
+/// As [`recolour`], pinned objects only.
+pub(crate) fn recolour_pinned(bytes: &[AtomicU8], kept: Kept) {
     for_each_object(bytes, |_, byte, state| {
-        if state.is_quarantined() && !state.has_colour(colour) {
-            state_cell::set(byte, state.with_colour(colour));
+        if state.is_quarantined() && !kept.has(state) {
+            state_cell::set(byte, state.with_colour(kept.marked()));
         }
     });
 }
@@ -177,6 +178,7 @@ pub(crate) fn clear(bytes: &[AtomicU8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::colour::Colour;
     use crate::size_class::GRANULE_BYTES;
     use crate::table::StateTable;
     use proptest::prelude::*;
@@ -213,18 +215,20 @@ mod tests {
         fn words_say_what_bytes_say(
             content in prop::collection::vec(any::<u8>(), 1..600),
             start in 0..9_usize,
-            colour in 1..=7_u8,
+            marked in 1..=7_u8,
+            born in 1..=7_u8,
             cycle in any::<u32>(),
         ) {
-            let colour = Colour::from_number(colour).unwrap();
+            let [marked, born] = [marked, born].map(|number| Colour::from_number(number).unwrap());
+            let kept = Kept::new(marked, born);
             let start = start.min(content.len());
             let states: Vec<StateByte> = content[start..].iter().map(|bits| StateByte::from_bits(*bits)).collect();
             let memory = table(&content);
             let bytes = view(&memory, start..content.len());
 
             let mut expected = Tally::default();
-            states.iter().for_each(|state| expected.add_byte(*state, colour));
-            prop_assert_eq!(tally(bytes, colour), expected);
+            states.iter().for_each(|state| expected.add_byte(*state, kept));
+            prop_assert_eq!(tally(bytes, kept), expected);
             for from in 0..=states.len() + 1 {
                 let used = states.iter().skip(from).position(|state| !state.is_free());
                 let used = used.map_or(states.len(), |index| from + index);
@@ -237,24 +241,24 @@ mod tests {
 
             let freed = StateByte::freed_at(cycle);
             let after: Vec<u8> = states.iter().map(|state| {
-                let dies = state.is_object() && !state.is_quarantined() && !state.has_colour(colour);
+                let dies = state.is_object() && !state.is_quarantined() && !kept.has(*state);
                 if dies { freed.bits() } else { state.bits() }
             }).collect();
             for writers in [Writers::CallerAlone, Writers::Lessee] {
                 let memory = table(&content);
                 let bytes = view(&memory, start..content.len());
-                prop_assert_eq!(free_whites(bytes, colour, freed, writers), expected.whites);
+                prop_assert_eq!(free_whites(bytes, kept, freed, writers), expected.whites);
                 prop_assert_eq!(&bits(bytes), &after);
                 prop_assert_eq!(bits(view(&memory, 0..start)), &content[..start]);
             }
-            recolour_pinned(bytes, colour);
+            recolour_pinned(bytes, kept);
             let pinned: Vec<u8> = states.iter().map(|state| {
-                let is_pinned = state.is_object() && state.is_quarantined() && !state.has_colour(colour);
-                if is_pinned { state.with_colour(colour).bits() } else { state.bits() }
+                let is_pinned = state.is_object() && state.is_quarantined() && !kept.has(*state);
+                if is_pinned { state.with_colour(marked).bits() } else { state.bits() }
             }).collect();
             prop_assert_eq!(bits(bytes), pinned);
-            recolour(bytes, colour);
-            prop_assert_eq!(tally(bytes, colour), Tally { whites: 0, ..expected });
+            recolour(bytes, kept);
+            prop_assert_eq!(tally(bytes, kept), Tally { whites: 0, ..expected });
             clear(bytes);
             prop_assert!(bits(bytes).iter().all(|bits| *bits == 0));
             prop_assert_eq!(bits(view(&memory, 0..start)), &content[..start]);
@@ -265,7 +269,7 @@ mod tests {
     fn sums_do_not_overflow_in_long_spans() {
         let object = StateByte::object(Colour::FIRST).bits();
         let memory = table(&vec![object; 40_000]);
-        let counted = tally(view(&memory, 0..40_000), Colour::FIRST.next());
+        let counted = tally(view(&memory, 0..40_000), Kept::alike(Colour::FIRST.next()));
         assert_eq!(
             counted,
             Tally {

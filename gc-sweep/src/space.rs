@@ -20,7 +20,7 @@ use gc_hooks::{Check, Checks, Hooks, Phase};
 
 use crate::cache::Run;
 use crate::class::{ClassId, ClassSpec};
-use crate::colour::{Colour, StateByte};
+use crate::colour::{CycleKind, Kept, StateByte};
 use crate::contain::Withdrawal;
 use crate::error::{AllocError, SpaceError};
 #[cfg(feature = "fault-inject")]
@@ -222,10 +222,10 @@ impl Space {
         self.ground.mends_at(address)
     }
 
-    /// Begins the sweep of a cycle, in which objects of the colour `current` are alive and all others dead. Every span
+    /// Begins the sweep of a cycle, in which objects of the colours `kept` are alive and all others dead. Every span
     /// must be swept for the cycle before; one that is not is reported, and is swept in this cycle instead. Mutators may
     /// allocate and other threads may sweep meanwhile; from here on [`Space::is_swept`] says no until all is swept.
-    pub fn flip(&self, cycle: u32, current: Colour) {
+    pub fn flip(&self, cycle: u32, kept: Kept, kind: CycleKind) {
         let due = self.ground.classes.due();
         let detail = || {
             let violation = self.ground.violation(Check::SpanState);
@@ -237,7 +237,7 @@ impl Space {
         self.ground.context.set_cycle(cycle);
         self.ground.is_release_due.store(true, Ordering::Relaxed);
         // Before the lists: who finds a span due there sweeps it for this turn.
-        self.ground.turn.set(cycle, current);
+        self.ground.turn.set(cycle, kept, kind);
         self.ground
             .classes
             .flip(&self.ground.spans, cycle, due == 0);

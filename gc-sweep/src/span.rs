@@ -32,6 +32,7 @@
 //! lies), the state bytes, and judgement about violations.
 #![allow(unsafe_code)]
 
+mod births;
 #[cfg(feature = "fault-inject")]
 mod fault;
 
@@ -44,6 +45,8 @@ use crate::span_state::{Claim, Cut, Ended, Refusal, SpanState, SpanWord};
 use crate::span_word::StateWord;
 use crate::table::ZeroValid;
 
+use self::births::{BORN_SINCE, YOUNG};
+
 #[cfg(feature = "fault-inject")]
 pub use self::fault::RecordField;
 
@@ -53,7 +56,6 @@ const LARGE: u8 = 4;
 /// The flags that a cut fixes.
 const SHAPE_FLAGS: u8 = POINTER_FREE | NEEDS_DROP | LARGE;
 const WITHDRAWAL_DUE: u8 = 8;
-const YOUNG: u8 = 16;
 const MISCOUNTED: u8 = 32;
 
 /// A span of the heap, as anyone may read it. See the head of the file for its life.
@@ -225,11 +227,6 @@ impl Span {
         self.has(WITHDRAWAL_DUE)
     }
 
-    /// It is large and no sweep has come by: its slot is handed out, and may not be published yet.
-    pub(crate) fn is_young(&self) -> bool {
-        self.has(YOUNG)
-    }
-
     #[inline]
     fn has(&self, flag: u8) -> bool {
         self.flags.load(Ordering::Relaxed) & flag != 0
@@ -239,8 +236,10 @@ impl Span {
 
     /// Makes a Swept span of free pages. The caller enters it into the page table afterwards, which publishes it.
     pub(crate) fn cut(&self, cut: Cut, generation: u32) {
-        self.flags
-            .store(YOUNG * u8::from(cut.is_large), Ordering::Relaxed);
+        self.flags.store(
+            (YOUNG * u8::from(cut.is_large)) | BORN_SINCE,
+            Ordering::Relaxed,
+        );
         self.write_sealed(&Span::sealed_of(cut), cut.first_page);
         self.alloc_count.store(0, Ordering::Relaxed);
         self.freed_in_lease.store(0, Ordering::Relaxed);
@@ -258,7 +257,9 @@ impl Span {
 
     /// Takes the span for one run. The error is the word that does not allow it.
     pub(crate) fn lease(&self) -> Result<(), SpanWord> {
-        self.word.lease()
+        self.word.lease()?;
+        self.expect_births();
+        Ok(())
     }
 
     /// Ends a lease whose slots are in the books.
@@ -289,6 +290,7 @@ impl Span {
     /// Brings a withdrawn span back. For the driver that has stopped everyone else.
     pub(crate) fn readmit(&self, generation: u32) {
         self.flags.fetch_and(!WITHDRAWAL_DUE, Ordering::Relaxed);
+        self.expect_births();
         self.word.begin(generation);
     }
 
@@ -305,11 +307,6 @@ impl Span {
     /// The span is to be withdrawn by whoever holds it now, when that ends. Under the lock of the class.
     pub(crate) fn set_withdrawal_due(&self) {
         self.flags.fetch_or(WITHDRAWAL_DUE, Ordering::Relaxed);
-    }
-
-    /// A sweep has come by. For the holder of the claim, who is told whether it is the first.
-    pub(crate) fn end_youth(&self) -> bool {
-        self.has(YOUNG) && self.flags.fetch_and(!YOUNG, Ordering::Relaxed) & YOUNG != 0
     }
 
     // ---- Its seal ----

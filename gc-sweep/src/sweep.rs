@@ -8,7 +8,7 @@
 //! 1. **zombie**: an object byte in a slot that was never handed out, or on no slot at all, is withdrawn;
 //! 2. **sweep-count**, **alloc-count**: objects in the state bytes = objects in the books. If not, the books take the
 //!    state bytes' word, nothing is freed, and the span is withdrawn;
-//! 3. objects without the colour of the cycle are reaped and freed.
+//! 3. objects without a colour that the cycle keeps are reaped and freed.
 //!
 //! Beside a lease only the third is done, since the books of the lease are
 //! not closed; the count is checked when the lease ends. In a quarantined span objects take the colour of the cycle.
@@ -233,6 +233,12 @@ impl Ground {
         if span.is_withdrawal_due() {
             return (Dead::default(), Err(Distrusted));
         }
+        let may_hold_newborn = span.pass_births();
+        #[cfg(feature = "fault-inject")]
+        let may_hold_newborn = may_hold_newborn && !self.hooks.strikes(Site::BirthsForgotten);
+        if !may_hold_newborn && self.turn.is_young() {
+            return (Dead::default(), Ok(self.finish(class, span, claim)));
+        }
         let Ok(tally) = self.audit_for_sweep(span) else {
             return (Dead::default(), Err(Distrusted));
         };
@@ -324,7 +330,7 @@ impl Ground {
         writers: Writers,
         reaper: &mut dyn Reaper,
     ) -> Dead {
-        let (cycle, colour) = self.turn.get();
+        let (cycle, kept) = self.turn.get();
         let freed = StateByte::freed_at(cycle);
         let bytes = self.bytes(span);
         if span.needs_drop() {
@@ -332,7 +338,7 @@ impl Ground {
         }
         if (cfg!(softfail_asan) || self.poisons_slots) && !span.is_large() {
             scan::for_each_object(bytes, |granule, _, state| {
-                let is_dead = !state.is_quarantined() && !state.has_colour(colour);
+                let is_dead = !state.is_quarantined() && !kept.has(state);
                 // A byte in the middle of a slot, which only damage puts there, names no slot to write into.
                 if is_dead && is_slot_start(span, granule) {
                     let address = span.base(self.base()) + granule * GRANULE_BYTES;
@@ -341,21 +347,21 @@ impl Ground {
             });
         }
         Dead {
-            freed: scan::free_whites(bytes, colour, freed, writers),
+            freed: scan::free_whites(bytes, kept, freed, writers),
             panicked: 0,
         }
     }
 
     /// The shape of the span is read once: destructors are code of the embedder, which may write anywhere.
     fn reap_dead(&self, class: &Class, span: &Span, reaper: &mut dyn Reaper) -> Dead {
-        let (cycle, colour) = self.turn.get();
+        let (cycle, kept) = self.turn.get();
         let (base, slot_bytes) = (span.base(self.base()), span.slot_bytes());
         let (type_index, end) = (span.type_index(), span.slots() as usize * slot_bytes);
         let mut dead = Dead::default();
         scan::for_each_object(self.bytes(span), |granule, byte, state| {
             let offset = granule * GRANULE_BYTES;
             let is_slot = offset < end && offset.is_multiple_of(slot_bytes);
-            if state.is_quarantined() || state.has_colour(colour) || !is_slot {
+            if state.is_quarantined() || kept.has(state) || !is_slot {
                 return;
             }
             let address = base + offset;

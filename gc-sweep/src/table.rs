@@ -266,6 +266,14 @@ pub struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
+    /// As [`StateTable::load`]; an address outside the table reads as free.
+    #[inline]
+    pub fn load(self, address: usize) -> StateByte {
+        point();
+        let byte = self.bytes.get(index_of(address, self.base));
+        byte.map_or(StateByte::FREE_FRESH, state_cell::load)
+    }
+
     /// As [`StateTable::publish`].
     #[inline]
     pub fn publish(self, slot: FreshSlot, colour: Colour) {

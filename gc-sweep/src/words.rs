@@ -21,7 +21,8 @@
 //! of what it takes back: a byte that another thread has written since the load. So only who writes a span alone comes
 //! here, the sweeper that has claimed it whole ([`free_whites`]) and whoever cuts it ([`clear`]). Nobody leases such a span,
 //! so nobody publishes in it; withdrawals wait; and an exchange by a barrier that runs late finds nothing to change in an
-//! object of the colour of the cycle. What a stray pointer can still have exchanged meanwhile is the byte of a dead
+//! object of the colour of the cycle. A store that makes a newborn object old may lose that to a sweeper, and the object is
+//! a newborn one again: what counts is the note that was taken before. What a stray pointer can still have exchanged meanwhile is the byte of a dead
 //! object, of a pinned one, or, where free slots may be marked, of a free slot: each is decided by the sweep that is
 //! going on, and such a mark lost to it is what it would be one instruction later.
 //!
@@ -30,7 +31,7 @@
 
 use std::sync::atomic::AtomicU8;
 
-use crate::colour::{Colour, StateByte};
+use crate::colour::{Colour, Kept, StateByte};
 use crate::state_cell;
 
 /// Bytes of a word.
@@ -117,7 +118,7 @@ pub(crate) fn nonzero_in(word: u64) -> u64 {
 pub(crate) struct Counts {
     /// Bytes with a colour.
     pub(crate) coloured: u32,
-    /// Bytes of the colour asked for.
+    /// Bytes of the colours asked for.
     pub(crate) same: u32,
     /// Some byte is withdrawn.
     pub(crate) has_withdrawn: bool,
@@ -134,9 +135,9 @@ impl Counts {
     }
 
     /// Counts one of the words.
-    fn add(&mut self, word: u64, colour: Colour) {
+    fn add(&mut self, word: u64, kept: Kept) {
         self.coloured -= BYTES as u32 - coloured_in(word).count_ones();
-        self.same += BYTES as u32 - others_in(word, repeated(colour)).count_ones();
+        self.same += BYTES as u32 - others_than(word, kept).count_ones();
         self.has_withdrawn |= word & FLAGS != 0;
     }
 }
@@ -145,11 +146,17 @@ fn repeated(colour: Colour) -> u64 {
     u64::from(colour.number()) * ONES
 }
 
-/// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
+/// The flag of each byte that has none of the colours; none is a colour here.
 #[inline]
-fn visit_whites(word: &Word, colour: Colour, visit: &mut impl FnMut(&AtomicU8)) {
+fn others_than(word: u64, kept: Kept) -> u64 {
+    others_in(word, repeated(kept.marked())) & others_in(word, repeated(kept.born()))
+}
+
+/// Calls `visit` with each byte that has a colour, another than those given, and is not withdrawn.
+#[inline]
+fn visit_whites(word: &Word, kept: Kept, visit: &mut impl FnMut(&AtomicU8)) {
     let seen = load_word(word);
-    let whites = coloured_in(seen) & others_in(seen, repeated(colour)) & !seen;
+    let whites = coloured_in(seen) & others_than(seen, kept) & !seen;
     for_each_in(word, whites, visit);
 }
 
@@ -168,9 +175,9 @@ pub(crate) fn for_each_in(word: &Word, mut mask: u64, mut visit: impl FnMut(&Ato
 }
 
 /// Frees the whites of a word, byte by byte, and says how many they were.
-fn free_in(word: &Word, colour: Colour, freed: StateByte) -> u32 {
+fn free_in(word: &Word, kept: Kept, freed: StateByte) -> u32 {
     let mut count = 0;
-    visit_whites(word, colour, &mut |byte| {
+    visit_whites(word, kept, &mut |byte| {
         state_cell::free(byte, freed);
         count += 1;
     });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use gc_hooks::{Hooks, Policy};
 use gc_sweep::{
-    ClassId, ClassSpec, Colour, DeadSlot, DropGlue, Found, Reaped, Reaper, Run, Scan, SizeClass,
-    SlotSize, Space, StateByte, SweepMode,
+    ClassId, ClassSpec, Colour, CycleKind, DeadSlot, DropGlue, Found, Kept, Reaped, Reaper, Run,
+    Scan, SizeClass, SlotSize, Space, StateByte, SweepMode,
 };
 use support::{CONFIG, Lab};
 
@@ -158,7 +158,7 @@ fn a_destructor_may_allocate_in_its_own_class() {
         };
         space.states().publish(slot, Colour::FIRST);
     }
-    space.flip(1, colour);
+    space.flip(1, Kept::alike(colour), CycleKind::Full);
     // The run that is being swept under is the one that the destructor goes on with.
     let mut heir = Heir {
         space: &space,

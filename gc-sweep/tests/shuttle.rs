@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use gc_hooks::{Health, Hooks, Policy};
 use gc_sweep::{
-    ClassId, ClassSpec, Colour, DropGlue, Run, Scan, SizeClass, SlotSize, Space, SpaceConfig,
-    StateByte, SweepMode,
+    ClassId, ClassSpec, Colour, CycleKind, DropGlue, Kept, Run, Scan, SizeClass, SlotSize, Space,
+    SpaceConfig, StateByte, SweepMode,
 };
 use shuttle::thread;
 use support::{CONFIG, Undertaker};
@@ -174,7 +174,7 @@ fn a_flip_among_mutators() {
             thread::spawn(move || mutate(&space, classes, runs))
         })
         .collect();
-    space.flip(1, BLACK);
+    space.flip(1, Kept::alike(BLACK), CycleKind::Full);
     let other = Arc::clone(&space);
     let sweeper = thread::spawn(move || sweep(&other));
     let mut buried = sweep(&space);
@@ -219,7 +219,7 @@ fn a_flip_among_latecomers() {
             (marked, pinned)
         })
     };
-    space.flip(1, BLACK);
+    space.flip(1, Kept::alike(BLACK), CycleKind::Full);
     let other = Arc::clone(&space);
     let sweeper = thread::spawn(move || sweep(&other));
     let mut buried = sweep(&space);

@@ -14,8 +14,8 @@ use std::thread;
 use gc_hooks::sync::Mutex;
 use gc_hooks::{Health, Hooks, Policy};
 use gc_sweep::{
-    ClassId, ClassSpec, Colour, DropGlue, FreshSlot, Run, Scan, SizeClass, SlotSize, Space,
-    SweepMode,
+    ClassId, ClassSpec, Colour, CycleKind, DropGlue, FreshSlot, Kept, Run, Scan, SizeClass,
+    SlotSize, Space, SweepMode,
 };
 use support::{CONFIG, Undertaker};
 
@@ -166,7 +166,8 @@ impl World {
             }
             gone.extend(dropped);
         }
-        self.space.flip(cycle, colour_of(cycle));
+        self.space
+            .flip(cycle, Kept::alike(colour_of(cycle)), CycleKind::Full);
         gone
     }
 
@@ -248,7 +249,9 @@ fn mutators_sweepers_and_late_barriers_share_a_space() {
     for object in &survivors {
         world.mark(*object, colour_of(last));
     }
-    world.space.flip(last, colour_of(last));
+    world
+        .space
+        .flip(last, Kept::alike(colour_of(last)), CycleKind::Full);
     world.sweep(8);
     world.assert_sound();
     assert!(survivors.iter().all(|object| is_intact(*object)));

@@ -27,6 +27,14 @@ pub enum Error {
         /// The value given.
         percent: u32,
     },
+    /// The nursery is too small.
+    #[error("a nursery of {found} bytes is too small: at least {least}")]
+    Nursery {
+        /// The size given.
+        found: usize,
+        /// The smallest size.
+        least: usize,
+    },
     /// The number of collector threads is out of range.
     #[error("{threads} collector threads are out of range: 1 to {COLLECTOR_THREADS_MAX}")]
     CollectorThreads {

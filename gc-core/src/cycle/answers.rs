@@ -17,7 +17,8 @@ impl Cycle {
         self.patience.begin(now);
         self.tally.ask(now);
         self.is_stall_reported = false;
-        shared.world.ask(Request::new(self.number, handshake));
+        let request = Request::new(self.number, handshake, self.colours);
+        shared.world.ask(request);
     }
 
     /// Whether everyone has answered what was asked last.

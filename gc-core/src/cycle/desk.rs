@@ -5,7 +5,7 @@
 //! no collector thread pays for it; whoever else comes to that point leaves it to that thread.
 
 use gc_hooks::sync::thread_token;
-use gc_sweep::Colour;
+use gc_sweep::Kept;
 
 use crate::graph::{Extent, Graph};
 use crate::shared::Shared;
@@ -20,7 +20,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// The calling thread asks for the graph of the next cycle.
+    /// The calling thread asks for the graph of the next full cycle.
     pub(crate) fn ask(&mut self) {
         *self = Desk {
             asker: Some(thread_token()),
@@ -35,10 +35,10 @@ impl Desk {
 
     /// Takes the graph if the calling thread has asked for it. What was taken of a cycle that went back
     /// to marking is replaced.
-    pub(super) fn serve(&mut self, shared: &Shared, colour: Colour) {
+    pub(super) fn serve(&mut self, shared: &Shared, kept: Kept) {
         if self.asker == Some(thread_token()) {
             let words = verify::stack_words(shared);
-            self.graph = Some(Graph::take(shared, Extent::Marked(colour), &words));
+            self.graph = Some(Graph::take(shared, Extent::Marked(kept), &words));
         }
     }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use gc_hooks::Phase;
-use gc_sweep::Usage;
+use gc_sweep::{CycleKind, Usage};
 
 use crate::events::Event;
 use crate::progress::{CycleReport, Reclaiming};
@@ -17,6 +17,7 @@ use crate::timeline::Moment;
 /// See the module.
 pub(super) struct Tally {
     number: u32,
+    kind: CycleKind,
     /// By phase.
     spent: [Duration; Phase::ALL.len()],
     /// By phase: whether the cycle went through it.
@@ -39,6 +40,7 @@ impl Tally {
         let now = Instant::now();
         Tally {
             number: 0,
+            kind: CycleKind::Full,
             spent: [Duration::ZERO; Phase::ALL.len()],
             was_in: [false; Phase::ALL.len()],
             opened: now,
@@ -51,15 +53,17 @@ impl Tally {
     }
 
     /// A cycle is opened.
-    pub(super) fn open(&mut self, shared: &Shared, number: u32) {
+    pub(super) fn open(&mut self, shared: &Shared, number: u32, kind: CycleKind) {
         *self = Tally {
             number,
+            kind,
             is_over: false,
             ..Tally::new()
         };
         shared.progress.take_marked();
         shared.events.post(Event::Started {
             cycle: number,
+            kind,
             bytes_live: shared.totals().bytes_used(),
             bytes_goal: shared.progress.pacer().goal_bytes(),
         });
@@ -192,6 +196,7 @@ impl Tally {
         let (objects_marked, bytes_marked) = self.marked;
         CycleReport {
             cycle: self.number,
+            kind: self.kind,
             objects_marked,
             bytes_marked,
             bytes_freed,

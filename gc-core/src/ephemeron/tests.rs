@@ -1,5 +1,7 @@
 //! Cells, the index, and the number of passes that chains take.
 
+use gc_sweep::Colour;
+
 use super::*;
 use crate::grey::Grey;
 
@@ -57,7 +59,8 @@ fn a_chain_against_the_order_of_its_cells_takes_three_passes() {
     const LINKS: usize = 1000;
     let heap = crate::Heap::builder().build().unwrap();
     let shared = heap.shared();
-    let (class, colour) = (shared.ephemeron_class, Colour::FIRST.next());
+    let colour = Colour::FIRST.next();
+    let (class, kept) = (shared.ephemeron_class, Kept::alike(colour));
     let mark = |address: usize| {
         shared
             .space
@@ -79,7 +82,7 @@ fn a_chain_against_the_order_of_its_cells_takes_three_passes() {
     assert!(cells.iter().all(|cell| mark(*cell)));
     assert!(mark(nodes[0]));
     let mut pending = Pending::default();
-    while advance(shared, class, colour, &mut pending) {
+    while advance(shared, class, kept, &mut pending) {
         let mut grey = Vec::new();
         let shaded = || shared.injector.steal().success().map(Grey::address);
         while let Some(address) = grey.pop().or_else(shaded) {
@@ -91,6 +94,6 @@ fn a_chain_against_the_order_of_its_cells_takes_three_passes() {
     assert!(nodes.iter().all(is_marked));
     assert_eq!(pending.passes, 3);
     assert!(!pending.is_indexed());
-    clear_dead(shared, class, colour);
+    clear_dead(shared, class, kept);
     assert!(cells.iter().all(|cell| entry_at(shared, *cell).is_some()));
 }

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use gc_hooks::Phase;
+use gc_sweep::CycleKind;
 
 use super::{Event, micros};
 
@@ -16,6 +17,7 @@ use super::{Event, micros};
 pub(super) struct Lines {
     /// When the heap was built, or a little later.
     born: Instant,
+    kind: CycleKind,
     bytes_goal: u64,
     flipped: Option<Event>,
     /// Summaries lost since the last line.
@@ -26,6 +28,7 @@ impl Lines {
     pub(super) fn new() -> Self {
         Lines {
             born: Instant::now(),
+            kind: CycleKind::Full,
             bytes_goal: 0,
             flipped: None,
             lost: 0,
@@ -36,7 +39,10 @@ impl Lines {
     pub(super) fn tell(&mut self, heap: &str, event: Event, lost: u64) {
         self.lost += lost;
         match event {
-            Event::Started { bytes_goal, .. } => {
+            Event::Started {
+                kind, bytes_goal, ..
+            } => {
+                self.kind = kind;
                 self.bytes_goal = bytes_goal;
                 self.flipped = None;
             }
@@ -97,8 +103,11 @@ impl Lines {
             line,
             " objects_marked={} bytes_marked={} objects_freed={objects_freed} bytes_freed={bytes_freed} \
              bytes_before={before} bytes_live={bytes_live} bytes_goal={} bytes_quarantined={bytes_quarantined} \
-             bytes_returned={bytes_returned} late_returns={late}",
-            marked.0, marked.1, self.bytes_goal
+             bytes_returned={bytes_returned} late_returns={late} kind={}",
+            marked.0,
+            marked.1,
+            self.bytes_goal,
+            self.kind.id()
         )
     }
 

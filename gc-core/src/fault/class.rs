@@ -168,6 +168,21 @@ impl Class {
     pub fn from_name(name: &str) -> Option<&'static Class> {
         super::CLASSES.iter().find(|class| class.name == name)
     }
+
+    /// Whether it takes place in young cycles alone, so that only a heap with
+    /// [generations](crate::Builder::generational) can have it.
+    pub fn needs_generations(&self) -> bool {
+        let mut strokes = self.strokes.iter();
+        strokes.any(|stroke| {
+            let How::Site(site, _) = stroke.how else {
+                return false;
+            };
+            matches!(
+                site,
+                Site::StoreUnremembered | Site::RememberedLost | Site::BirthsForgotten
+            )
+        })
+    }
 }
 
 impl fmt::Debug for Class {

@@ -194,6 +194,9 @@ pub static CLASSES: &[Class] = classes! {
     "F15", "sweep-skipped", "A span is taken to be swept, and is not.",
         Nothing, Any, NOBODY, Never, Nothing,
         [once(Site::SweepSkipped)];
+    "F15", "births-forgotten", "A young cycle takes a span for one in which nothing was born.",
+        Nothing, Any, NOBODY, Never, Nothing,
+        [once(Site::BirthsForgotten), always(Site::BirthsForgotten)];
     "F15", "list-link", "A link of a span in its list is overwritten.",
         Live, Idle, LISTS, Lax, Nothing,
         [call("next", strokes::link_to_next), call("previous", strokes::link_to_previous)];
@@ -221,6 +224,9 @@ pub static CLASSES: &[Class] = classes! {
     "F16", "root-unshaded", "A root comes or goes while a cycle marks, and is not shaded.",
         Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
         [once(Site::RootUnshaded), always(Site::RootUnshaded)];
+    "F16", "store-unremembered", "A newborn object is stored, and not remembered for the next young cycle.",
+        Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
+        [once(Site::StoreUnremembered), always(Site::StoreUnremembered)];
     "F17", "barrier-late", "A mutator's barrier is on later than it says.",
         Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
         [once(Site::BarrierLate), always(Site::BarrierLate)];
@@ -311,6 +317,9 @@ pub static CLASSES: &[Class] = classes! {
     "F43", "stack-unscanned", "The snapshot passes a value stack over.",
         Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
         [once(Site::StackUnscanned)];
+    "F43", "remembered-lost", "A young cycle does not look at what was remembered.",
+        Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
+        [once(Site::RememberedLost), always(Site::RememberedLost)];
     "F44", "termination-early", "Termination is decided though grey objects wait.",
         Nothing, Any, LOST_MARK, Paranoid, WithoutSecondOpinion,
         [once(Site::TerminationEarly)];

@@ -15,7 +15,6 @@ use crate::gc::Gc;
 use crate::local::Unbarriered;
 use crate::object::slot_pointer;
 use crate::raw::{self, RawGc};
-use crate::request::colour_of;
 use crate::scope::Scope;
 
 // ---- Pointers ----
@@ -118,14 +117,14 @@ fn set_state(bench: &Bench<'_>, state: StateByte) -> bool {
 
 /// Takes a mark back: the colour is that of the cycle before.
 pub(super) fn mark_cleared(bench: &mut Bench<'_>) -> bool {
-    let cycle = bench.heap.cycle();
-    let is_marked = state(bench).has_colour(colour_of(cycle));
-    is_marked && set_state(bench, StateByte::object(colour_of(cycle.wrapping_sub(1))))
+    let asked = bench.heap.shared().world.request();
+    let is_marked = state(bench).has_colour(asked.kept().marked());
+    is_marked && set_state(bench, StateByte::object(asked.born_before()))
 }
 
 /// Puts the mark of the cycle on a slot that holds no object.
 pub(super) fn mark_on_free_slot(bench: &mut Bench<'_>) -> bool {
-    let colour = colour_of(bench.heap.cycle());
+    let colour = bench.heap.shared().world.kept().marked();
     state(bench).is_free() && set_state(bench, StateByte::object(colour))
 }
 
@@ -134,7 +133,7 @@ pub(super) fn object_to_free(bench: &mut Bench<'_>) -> bool {
 }
 
 pub(super) fn free_to_object(bench: &mut Bench<'_>) -> bool {
-    let colour = bench.heap.shared().world.colour();
+    let colour = bench.heap.shared().world.kept().born();
     state(bench).is_free() && set_state(bench, StateByte::object(colour))
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use gc_sweep::{Colour, Span, SpanState, StateByte};
+use gc_sweep::{Kept, Span, SpanState, StateByte};
 
 use crate::ephemeron;
 use crate::scan::{self, Scanned, Trust};
@@ -25,8 +25,8 @@ pub(super) fn is_withdrawn(span: &Span, byte: StateByte) -> bool {
 
 impl Members {
     /// What is marked or was born since, and what containment keeps.
-    pub(super) fn marked(shared: &Shared, colour: Colour) -> Members {
-        Members::of(shared, &mut |_, byte| byte.has_colour(colour))
+    pub(super) fn marked(shared: &Shared, kept: Kept) -> Members {
+        Members::of(shared, &mut |_, byte| kept.has(byte))
     }
 
     /// What roots and the words of value stacks lead to, and what containment keeps.

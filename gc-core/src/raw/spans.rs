@@ -77,6 +77,6 @@ impl Heap {
 
     /// The number of the colour of the cycle in progress, or else of the last one: 1 to 7.
     pub fn colour(&self) -> u8 {
-        self.shared().world.colour().number()
+        self.shared().world.kept().marked().number()
     }
 }

@@ -9,10 +9,12 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicUsize as LoomUsize;
 use loom::thread;
 
+use gc_sweep::Colour;
+
 use super::*;
 
 const OBJECT: usize = 48;
-const COLOUR: Colour = Colour::FIRST.next();
+const KEPT: Kept = Kept::alike(Colour::FIRST);
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
@@ -29,7 +31,7 @@ struct Case {
     edge: LoomUsize,
 }
 
-fn never(_: usize, _: Colour) {
+fn never(_: usize, _: Kept) {
     unreachable!("nothing is armed yet");
 }
 
@@ -46,9 +48,9 @@ impl Case {
     }
 
     /// Shades as a root's handle does.
-    fn shade(&self) -> impl FnOnce(usize, Colour) + '_ {
-        |address, colour| {
-            assert_eq!(colour, COLOUR);
+    fn shade(&self) -> impl FnOnce(usize, Kept) + '_ {
+        |address, kept| {
+            assert_eq!(kept, KEPT);
             self.shaded.store(address, Ordering::Relaxed);
         }
     }
@@ -79,7 +81,7 @@ fn loom_a_root_that_moves_is_kept() {
                 assert_eq!(case.table.get(second), Ok(OBJECT));
             })
         };
-        case.table.arm(COLOUR);
+        case.table.arm(KEPT);
         let is_found = case.scan();
         handle.join().unwrap();
         case.table.disarm();
@@ -100,11 +102,11 @@ fn hide(arms_first: bool) {
             })
         };
         let is_found = if arms_first {
-            case.table.arm(COLOUR);
+            case.table.arm(KEPT);
             case.scan()
         } else {
             let is_found = case.scan();
-            case.table.arm(COLOUR);
+            case.table.arm(KEPT);
             is_found
         };
         handle.join().unwrap();

@@ -13,7 +13,7 @@ use loom::sync::atomic::{AtomicU32, fence};
 use loom::thread;
 
 use super::*;
-use crate::request::Handshake;
+use crate::request::{Colours, Handshake};
 
 /// Searches every schedule in which a thread is put off at most `preemptions` times.
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
@@ -22,7 +22,7 @@ fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
-const ASKED: Request = Request::new(1, Handshake::Snapshot);
+const ASKED: Request = Request::new(1, Handshake::Snapshot, Colours::FIRST);
 
 struct Case {
     world: World,
@@ -38,7 +38,7 @@ impl Case {
     fn new() -> Shared<Case> {
         Shared::new(Case {
             world: World::new(),
-            record: Arc::new(Record::new(Colour::FIRST)),
+            record: Arc::new(Record::new(Colours::FIRST.kept)),
             local: UnsafeCell::new(()),
             handed_over: UnsafeCell::new(()),
             answers: AtomicU32::new(0),

@@ -7,6 +7,7 @@ mod classes;
 mod cycles;
 mod fields;
 mod gates;
+mod generations;
 mod objects;
 mod origins;
 mod pointers;

@@ -2,7 +2,7 @@
 //!
 //! The collector may step at every point, inside `enter` and outside, so each phase meets each
 //! operation. The model knows what is reachable; the heap must keep that readable and intact, must
-//! drop each object at most once and never while it is reachable, and after a collection must hold
+//! drop each object at most once and never while it is reachable, and after a full collection must hold
 //! nothing else. Failing programs shrink; proptest prints the seed.
 
 mod naive;
@@ -38,4 +38,13 @@ prop_state_machine! {
 
     #[test]
     fn driven_by_its_mutator(sequential 1..60 => Beside<true, 1>);
+
+    #[test]
+    fn with_generations_stepped_by_hand_at_level_default(sequential 1..60 => Beside<false, 1, true>);
+
+    #[test]
+    fn with_generations_stepped_by_hand_at_level_paranoid(sequential 1..60 => Beside<false, 2, true>);
+
+    #[test]
+    fn with_generations_driven_by_its_mutator(sequential 1..60 => Beside<true, 2, true>);
 }

@@ -118,8 +118,10 @@ impl ReferenceStateMachine for Model {
             2 => (0..16usize).prop_map(|root| Transition::DropRoot { root }),
             1 => (0..16usize).prop_map(|weak| Transition::DropWeak { weak }),
             2 => Just(Transition::Request),
+            2 => Just(Transition::RequestYoung),
             6 => (1..60usize).prop_map(|budget| Transition::Step { budget }),
             1 => Just(Transition::Collect),
+            1 => Just(Transition::CollectYoung),
             1 => Just(Transition::Verify),
         ]
         .boxed()

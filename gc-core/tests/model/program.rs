@@ -50,8 +50,10 @@ pub(crate) enum Transition {
     DropRoot { root: usize },
     DropWeak { weak: usize },
     Request,
+    RequestYoung,
     Step { budget: usize },
     Collect,
+    CollectYoung,
     Verify,
 }
 

@@ -217,15 +217,21 @@ fn check_level<const LEVEL: u8>() -> CheckLevel {
     }
 }
 
-/// The test, by driver and level.
-pub(crate) struct Beside<const INCREMENTAL: bool, const LEVEL: u8>;
+/// The test, by driver, level, and whether the heap has generations.
+pub(crate) struct Beside<
+    const INCREMENTAL: bool,
+    const LEVEL: u8,
+    const HAS_GENERATIONS: bool = false,
+>;
 
-impl<const INCREMENTAL: bool, const LEVEL: u8> StateMachineTest for Beside<INCREMENTAL, LEVEL> {
+impl<const INCREMENTAL: bool, const LEVEL: u8, const HAS_GENERATIONS: bool> StateMachineTest
+    for Beside<INCREMENTAL, LEVEL, HAS_GENERATIONS>
+{
     type SystemUnderTest = Real;
     type Reference = Model;
 
     fn init_test(_: &Model) -> Real {
-        let heap = Heap::builder()
+        let mut builder = Heap::builder()
             .driver(if INCREMENTAL {
                 Driver::Incremental
             } else {
@@ -233,9 +239,11 @@ impl<const INCREMENTAL: bool, const LEVEL: u8> StateMachineTest for Beside<INCRE
             })
             .policy(Policy::COUNT)
             .checks(check_level::<LEVEL>())
-            .reserve_bytes(64 << 20)
-            .build()
-            .unwrap();
+            .reserve_bytes(64 << 20);
+        if HAS_GENERATIONS {
+            builder = builder.generational(64 << 10);
+        }
+        let heap = builder.build().unwrap();
         let mutator = heap.mutator();
         Real {
             heap,
@@ -262,6 +270,7 @@ impl<const INCREMENTAL: bool, const LEVEL: u8> StateMachineTest for Beside<INCRE
             }
             Transition::DropRoot { .. } | Transition::DropWeak { .. } => {}
             Transition::Request => real.heap.request_collect(),
+            Transition::RequestYoung => real.heap.request_collect_young(),
             Transition::Step { budget } => {
                 real.heap.step(budget).unwrap();
             }
@@ -276,6 +285,10 @@ impl<const INCREMENTAL: bool, const LEVEL: u8> StateMachineTest for Beside<INCRE
                         "drops of node {id}"
                     );
                 }
+            }
+            Transition::CollectYoung => {
+                // What must be left is an invariant; what may be left depends on what was stored.
+                real.heap.collect_young().unwrap();
             }
             Transition::Verify => {
                 let report = real.heap.verify().unwrap();

@@ -80,7 +80,13 @@ fn play(origins: &Mutex<BTreeSet<Origin>>) {
         .collect();
     let collector = {
         let (heap, running) = (heap.clone(), Arc::clone(&running));
-        thread::spawn(move || step_until(&heap, || running.load(Ordering::Relaxed) == 0))
+        thread::spawn(move || {
+            step_until(
+                &heap,
+                || heap.request_collect(),
+                || running.load(Ordering::Relaxed) == 0,
+            )
+        })
     };
     for mutator in mutators {
         mutator.join().unwrap();

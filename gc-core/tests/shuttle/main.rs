@@ -133,6 +133,42 @@ fn the_second_opinion_agrees() {
     holds::<Dropped>(Search::Pct(2000, 4), plan);
 }
 
+/// Cycles of both kinds, most of them young.
+fn young(driver: Driver, level: CheckLevel) -> Plan {
+    Plan {
+        young: Some(4),
+        enters: 16,
+        ..plan(2, driver, level)
+    }
+}
+
+#[test]
+fn young_cycles_at_random() {
+    let plan = young(Driver::Manual, CheckLevel::Default);
+    holds::<Dropped>(Search::Random(3000), plan);
+    holds::<Plain>(Search::Random(1000), plan);
+}
+
+#[test]
+fn young_cycles_by_priorities() {
+    let plan = young(Driver::Manual, CheckLevel::Default);
+    holds::<Dropped>(Search::Pct(3000, 4), plan);
+    holds::<Plain>(Search::Pct(1000, 3), plan);
+}
+
+#[test]
+fn the_second_opinion_agrees_with_young_cycles() {
+    let plan = young(Driver::Manual, CheckLevel::Paranoid);
+    holds::<Dropped>(Search::Random(1500), plan);
+    holds::<Dropped>(Search::Pct(1500, 4), plan);
+}
+
+#[test]
+fn mutators_that_mark_along_in_young_cycles() {
+    let plan = young(Driver::Incremental, CheckLevel::Default);
+    holds::<Dropped>(Search::Random(1000), plan);
+}
+
 #[test]
 fn level_lax_agrees() {
     let plan = plan(2, Driver::Manual, CheckLevel::Lax);

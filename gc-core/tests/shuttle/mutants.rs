@@ -40,6 +40,33 @@ fn without_a_fault_schedules_meet_everything() {
 }
 
 #[test]
+fn schedules_of_young_cycles_meet_everything() {
+    for search in [Search::Random(300), Search::Pct(300, 3)] {
+        let plan = Plan {
+            young: Some(4),
+            ..Plan::default()
+        };
+        let outcome = sum(search, plan);
+        assert_eq!(outcome.complaints, [""; 0]);
+        assert_eq!(outcome.violations, []);
+        assert_eq!(outcome.phases_met.len(), Phase::ALL.len(), "{outcome:?}");
+        assert!(outcome.found_dead > 0 && outcome.bytes_freed > 0);
+        assert!(outcome.cycles_young > 300, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_heap_that_does_not_remember_loses_objects() {
+    let plan = Plan {
+        young: Some(4),
+        forgets_stores: true,
+        ..Plan::default()
+    };
+    assert_complains(&sum(Search::Random(1000), plan), "dropped and reachable");
+    assert_complains(&sum(Search::Pct(1000, 3), plan), "dropped and reachable");
+}
+
+#[test]
 fn a_heap_without_barriers_loses_objects() {
     let plan = Plan {
         skips_barriers: true,

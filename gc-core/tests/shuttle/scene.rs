@@ -25,8 +25,12 @@ pub(crate) struct Plan {
     pub(crate) enters: usize,
     /// Operations inside, at most, but for two.
     pub(crate) operations: usize,
+    /// The heap has generations, and of so many cycles all but one are asked for as young ones.
+    pub(crate) young: Option<usize>,
     /// Leaves out every write barrier.
     pub(crate) skips_barriers: bool,
+    /// No store of a newborn object is remembered.
+    pub(crate) forgets_stores: bool,
     /// The model takes pointers to be held beyond `enter`.
     pub(crate) carries_pointers: bool,
     /// Now and then an object that somebody holds is made white again while marking runs.
@@ -41,7 +45,9 @@ impl Default for Plan {
             level: CheckLevel::Default,
             enters: 12,
             operations: 6,
+            young: None,
             skips_barriers: false,
+            forgets_stores: false,
             carries_pointers: false,
             loses_marks: false,
         }
@@ -88,6 +94,7 @@ pub(crate) struct Outcome {
     /// Weak references and ephemerons found empty.
     pub(crate) found_dead: u64,
     pub(crate) cycles: u64,
+    pub(crate) cycles_young: u64,
     pub(crate) bytes_freed: u64,
 }
 
@@ -99,6 +106,7 @@ impl Outcome {
         self.phases_met.extend(other.phases_met);
         self.found_dead += other.found_dead;
         self.cycles += other.cycles;
+        self.cycles_young += other.cycles_young;
         self.bytes_freed += other.bytes_freed;
     }
 }
@@ -108,20 +116,24 @@ pub(crate) struct Scene<G: Guard> {
     stage: Arc<Stage<G>>,
 }
 
+/// The smallest nursery; cycles are asked for long before it is full.
+const NURSERY_BYTES: usize = 64 << 10;
 /// Objects that exist before anybody runs.
 const FIRST_OBJECTS: usize = 10;
 
 impl<G: Guard> Scene<G> {
     pub(crate) fn new(plan: Plan) -> Self {
-        let heap = Heap::builder()
+        let mut builder = Heap::builder()
             .driver(plan.driver)
             .policy(Policy::COUNT)
             .checks(plan.level)
             .reserve_bytes(8 << 20)
             // Time stands for nothing here.
-            .stall_deadline(Duration::MAX)
-            .build()
-            .unwrap();
+            .stall_deadline(Duration::MAX);
+        if plan.young.is_some() {
+            builder = builder.generational(NURSERY_BYTES);
+        }
+        let heap = builder.build().unwrap();
         let stage = Arc::new(Stage {
             heap,
             oracle: Arc::default(),
@@ -140,9 +152,17 @@ impl<G: Guard> Scene<G> {
         let anchors = Thread::new(Arc::clone(&stage), 0).set_up(&mut mutator, FIRST_OBJECTS);
         assert!(stage.anchors.set(anchors).is_ok());
         drop(mutator);
+        if stage.plan.young.is_some() {
+            // What was made so far is old to all cycles that follow.
+            stage.heap.collect().unwrap();
+        }
         if stage.plan.skips_barriers {
             let fault = stage.heap.fault();
             fault.arm(Site::BarrierSkipped, 0, Persistence::Persistent);
+        }
+        if stage.plan.forgets_stores {
+            let fault = stage.heap.fault();
+            fault.arm(Site::StoreUnremembered, 0, Persistence::Persistent);
         }
         let mutators: Vec<_> = (1..=stage.plan.mutators)
             .map(|number| {
@@ -178,6 +198,7 @@ fn outcome<G: Guard>(stage: &Stage<G>) -> Outcome {
         phases_met: stage.oracle.phases_met(),
         found_dead: stage.oracle.dead_found(),
         cycles: stats.cycles_finished,
+        cycles_young: stats.cycles_young,
         bytes_freed: stats.bytes_freed_total,
     }
 }
@@ -185,17 +206,21 @@ fn outcome<G: Guard>(stage: &Stage<G>) -> Outcome {
 /// Collects while mutators run.
 fn collect<G: Guard>(stage: &Stage<G>) {
     let is_over = || stage.running.load(Ordering::Relaxed) == 0 || stage.oracle.has_complaints();
-    step_until(&stage.heap, is_over);
+    let request = || match stage.plan.young {
+        Some(cycles) if thread_rng().gen_range(0..cycles) > 0 => stage.heap.request_collect_young(),
+        _ => stage.heap.request_collect(),
+    };
+    step_until(&stage.heap, request, is_over);
 }
 
-/// Cycle after cycle in small steps, until somebody says that it is over.
-pub(crate) fn step_until(heap: &Heap, is_over: impl Fn() -> bool) {
-    heap.request_collect();
+/// Cycle after cycle in small steps, as asked for, until somebody says that it is over.
+pub(crate) fn step_until(heap: &Heap, request: impl Fn(), is_over: impl Fn() -> bool) {
+    request();
     while !is_over() {
         let budget = thread_rng().gen_range(1..8);
         let step = heap.step(budget).unwrap();
         if step.finished.is_some() || step.progress == StepProgress::Idle {
-            heap.request_collect();
+            request();
             yield_now();
         } else if step.progress == StepProgress::Waiting {
             yield_now();

@@ -93,7 +93,7 @@ fn a_line_has_the_fields_that_operators_are_told_of() {
             (value("outcome"), value("cycle")),
             (outcome, &*(at + 1).to_string())
         );
-        let texts = ["heap", "outcome", "reason"];
+        let texts = ["heap", "outcome", "reason", "kind"];
         for (name, value) in fields.iter().filter(|(name, _)| !texts.contains(&&**name)) {
             assert!(value.parse::<u64>().is_ok(), "{name}={value}");
         }

@@ -42,6 +42,7 @@ fn every_figure_is_the_one_of_the_statistics() {
         ("gc_heap_span_bytes", stats.bytes_in_spans),
         ("gc_heap_committed_bytes", stats.bytes_committed),
         ("gc_cycles_total", stats.cycles_finished),
+        ("gc_cycles_young_total", stats.cycles_young),
         ("gc_cycles_voided_total", stats.cycles_voided),
         ("gc_cycle", u64::from(stats.cycle)),
         ("gc_cycle_running", 0),

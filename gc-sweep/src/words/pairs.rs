@@ -12,28 +12,43 @@ use std::arch::x86_64::{
 use std::sync::atomic::AtomicU8;
 
 use super::{BYTES, COLOURS, Counts, FLAGS, Word, clear_word, free_in, load_word, visit_whites};
-use crate::colour::{Colour, StateByte};
+use crate::colour::{Kept, StateByte};
 
 /// Matches that one byte counts before it might overflow.
 const MATCHES_MAX: usize = 255;
 
 /// Counts the colours of words.
-pub(crate) fn count(words: &[Word], colour: Colour) -> Counts {
-    // SAFETY: every x86-64 processor has SSE2.
-    unsafe { count_by_pairs(words, colour) }
+pub(crate) fn count(words: &[Word], kept: Kept) -> Counts {
+    if kept.tells_newborn() {
+        // SAFETY: every x86-64 processor has SSE2.
+        unsafe { count_by_pairs::<true>(words, kept) }
+    } else {
+        // SAFETY: as above.
+        unsafe { count_by_pairs::<false>(words, kept) }
+    }
 }
 
-/// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
+/// Calls `visit` with each byte that has a colour, another than those given, and is not withdrawn.
 #[inline]
-pub(crate) fn for_each_white(words: &[Word], colour: Colour, visit: impl FnMut(&AtomicU8)) {
-    // SAFETY: every x86-64 processor has SSE2.
-    unsafe { visit_by_pairs(words, colour, visit) }
+pub(crate) fn for_each_white(words: &[Word], kept: Kept, visit: impl FnMut(&AtomicU8)) {
+    if kept.tells_newborn() {
+        // SAFETY: every x86-64 processor has SSE2.
+        unsafe { visit_by_pairs::<true>(words, kept, visit) }
+    } else {
+        // SAFETY: as above.
+        unsafe { visit_by_pairs::<false>(words, kept, visit) }
+    }
 }
 
 /// Frees the whites of bytes that nobody else writes, and says how many they were.
-pub(crate) fn free_whites(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
-    // SAFETY: every x86-64 processor has SSE2.
-    unsafe { free_by_pairs(words, colour, freed) }
+pub(crate) fn free_whites(words: &[Word], kept: Kept, freed: StateByte) -> u32 {
+    if kept.tells_newborn() {
+        // SAFETY: every x86-64 processor has SSE2.
+        unsafe { free_by_pairs::<true>(words, kept, freed) }
+    } else {
+        // SAFETY: as above.
+        unsafe { free_by_pairs::<false>(words, kept, freed) }
+    }
 }
 
 /// Zeroes bytes that nobody else writes.
@@ -80,11 +95,30 @@ fn store_pair(pair: &[Word; 2], bits: __m128i) {
     }
 }
 
+/// The two colours, each in every byte.
+#[inline]
 #[target_feature(enable = "sse2")]
-fn count_by_pairs(words: &[Word], colour: Colour) -> Counts {
+fn repeated(kept: Kept) -> [__m128i; 2] {
+    [kept.marked(), kept.born()].map(|colour| _mm_set1_epi8(colour.number().cast_signed()))
+}
+
+/// Which bytes have one of the colours, of which the first stands for both unless they are `TWO`.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn matches<const TWO: bool>(coloured: __m128i, both: [__m128i; 2]) -> __m128i {
+    let marked = _mm_cmpeq_epi8(coloured, both[0]);
+    if TWO {
+        _mm_or_si128(marked, _mm_cmpeq_epi8(coloured, both[1]))
+    } else {
+        marked
+    }
+}
+
+#[target_feature(enable = "sse2")]
+fn count_by_pairs<const TWO: bool>(words: &[Word], kept: Kept) -> Counts {
     let zero = _mm_setzero_si128();
     let colours = _mm_set1_epi8(COLOURS as i8);
-    let current = _mm_set1_epi8(colour.number().cast_signed());
+    let both = repeated(kept);
     let mut counts = Counts::of(words);
     let mut seen = zero;
     let (pairs, last) = words.as_chunks::<2>();
@@ -95,7 +129,7 @@ fn count_by_pairs(words: &[Word], colour: Colour) -> Counts {
             let coloured = _mm_and_si128(bits, colours);
             // A match is -1 in its byte.
             free = _mm_sub_epi8(free, _mm_cmpeq_epi8(coloured, zero));
-            same = _mm_sub_epi8(same, _mm_cmpeq_epi8(coloured, current));
+            same = _mm_sub_epi8(same, matches::<TWO>(coloured, both));
             seen = _mm_or_si128(seen, bits);
         }
         counts.coloured -= sum(free);
@@ -104,7 +138,7 @@ fn count_by_pairs(words: &[Word], colour: Colour) -> Counts {
     // The flag goes to the top of its byte, where the mask is taken from.
     counts.has_withdrawn = _mm_movemask_epi8(_mm_slli_epi16::<4>(seen)) != 0;
     for word in last {
-        counts.add(load_word(word), colour);
+        counts.add(load_word(word), kept);
     }
     counts
 }
@@ -118,18 +152,18 @@ fn sum(bytes: __m128i) -> u32 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn visit_by_pairs(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU8)) {
+fn visit_by_pairs<const TWO: bool>(words: &[Word], kept: Kept, mut visit: impl FnMut(&AtomicU8)) {
     let zero = _mm_setzero_si128();
     let colours = _mm_set1_epi8(COLOURS as i8);
     let flags = _mm_set1_epi8(FLAGS as i8);
-    let current = _mm_set1_epi8(colour.number().cast_signed());
+    let both = repeated(kept);
     let (pairs, last) = words.as_chunks::<2>();
     for pair in pairs {
         let bits = load_pair(pair);
         let coloured = _mm_and_si128(bits, colours);
         let kept = _mm_or_si128(
             _mm_cmpeq_epi8(coloured, zero),
-            _mm_cmpeq_epi8(coloured, current),
+            matches::<TWO>(coloured, both),
         );
         let withdrawn = _mm_cmpeq_epi8(_mm_and_si128(bits, flags), flags);
         let mut whites = !_mm_movemask_epi8(_mm_or_si128(kept, withdrawn)) & 0xffff;
@@ -146,16 +180,16 @@ fn visit_by_pairs(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU
         }
     }
     for word in last {
-        visit_whites(word, colour, &mut visit);
+        visit_whites(word, kept, &mut visit);
     }
 }
 
 #[target_feature(enable = "sse2")]
-fn free_by_pairs(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
+fn free_by_pairs<const TWO: bool>(words: &[Word], kept: Kept, freed: StateByte) -> u32 {
     let zero = _mm_setzero_si128();
     let colours = _mm_set1_epi8(COLOURS as i8);
     let flags = _mm_set1_epi8(FLAGS as i8);
-    let current = _mm_set1_epi8(colour.number().cast_signed());
+    let both = repeated(kept);
     let stamp = _mm_set1_epi8(freed.bits().cast_signed());
     let (pairs, last) = words.as_chunks::<2>();
     let mut count = 0;
@@ -166,7 +200,7 @@ fn free_by_pairs(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
             let coloured = _mm_and_si128(bits, colours);
             let unmarked = _mm_or_si128(
                 _mm_cmpeq_epi8(coloured, zero),
-                _mm_cmpeq_epi8(coloured, current),
+                matches::<TWO>(coloured, both),
             );
             let withdrawn = _mm_cmpeq_epi8(_mm_and_si128(bits, flags), flags);
             let kept = _mm_or_si128(unmarked, withdrawn);
@@ -181,7 +215,7 @@ fn free_by_pairs(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
         count += (part.len() * 2 * BYTES) as u32 - sum(kept_before);
     }
     last.iter()
-        .fold(count, |count, word| count + free_in(word, colour, freed))
+        .fold(count, |count, word| count + free_in(word, kept, freed))
 }
 
 /// Pairs looked at together where most of them say the same: those of a cache line.

@@ -4,27 +4,27 @@
 use std::sync::atomic::AtomicU8;
 
 use super::{COLOURS, Counts, FLAGS, Word, clear_word, free_in, load_word, visit_whites};
-use crate::colour::{Colour, StateByte};
+use crate::colour::{Kept, StateByte};
 
 /// Counts the colours of words.
-pub(crate) fn count(words: &[Word], colour: Colour) -> Counts {
+pub(crate) fn count(words: &[Word], kept: Kept) -> Counts {
     let mut counts = Counts::of(words);
     for word in words {
-        counts.add(load_word(word), colour);
+        counts.add(load_word(word), kept);
     }
     counts
 }
 
-/// Calls `visit` with each byte that has a colour, another than the one given, and is not withdrawn.
-pub(crate) fn for_each_white(words: &[Word], colour: Colour, mut visit: impl FnMut(&AtomicU8)) {
+/// Calls `visit` with each byte that has a colour, another than those given, and is not withdrawn.
+pub(crate) fn for_each_white(words: &[Word], kept: Kept, mut visit: impl FnMut(&AtomicU8)) {
     for word in words {
-        visit_whites(word, colour, &mut visit);
+        visit_whites(word, kept, &mut visit);
     }
 }
 
 /// Frees the whites of bytes that nobody else writes, and says how many they were.
-pub(crate) fn free_whites(words: &[Word], colour: Colour, freed: StateByte) -> u32 {
-    words.iter().map(|word| free_in(word, colour, freed)).sum()
+pub(crate) fn free_whites(words: &[Word], kept: Kept, freed: StateByte) -> u32 {
+    words.iter().map(|word| free_in(word, kept, freed)).sum()
 }
 
 /// Zeroes bytes that nobody else writes.

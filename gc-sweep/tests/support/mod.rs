@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use gc_hooks::{Check, CheckLevel, Checks, Health, Hooks, Phase, Policy, Violation};
 use gc_sweep::{
-    AllocError, ClassId, ClassSpec, Colour, DeadSlot, DropGlue, FreshSlot, Reaped, Reaper, Run,
-    Scan, SizeClass, SlotSize, Space, SpaceConfig, SpanState, StateByte, SweepMode, SweepProgress,
+    AllocError, ClassId, ClassSpec, Colour, CycleKind, DeadSlot, DropGlue, FreshSlot, Kept, Reaped,
+    Reaper, Run, Scan, SizeClass, SlotSize, Space, SpaceConfig, SpanState, StateByte, SweepMode,
+    SweepProgress,
 };
 
 /// A small reservation, so that tests can reach its end.
@@ -25,8 +26,10 @@ pub struct Lab {
     pub health: Health,
     /// The last cycle that was flipped.
     pub cycle: u32,
-    /// The colour in which the mutator allocates and the marker marks.
+    /// The colour in which the mutator allocates, and the marker marks unless `marked` says otherwise.
     pub colour: Colour,
+    /// The colour in which the marker marks where births are to be told apart.
+    marked: Option<Colour>,
     classes: Vec<(ClassId, Run)>,
     pub reaper: Undertaker,
 }
@@ -67,6 +70,7 @@ impl Lab {
             health,
             cycle: 0,
             colour: Colour::FIRST,
+            marked: None,
             classes: Vec::new(),
             reaper: Undertaker::default(),
         }
@@ -174,12 +178,40 @@ impl Lab {
         self.colour = self.colour.next();
     }
 
+    /// Opens a cycle of a space with generations: a full one takes a colour for marks and one for births, a young one
+    /// marks on in that of the one before.
+    pub fn open_generation(&mut self, kind: CycleKind) {
+        assert!(self.space.is_swept());
+        let mut unused = self.unused_colours().into_iter();
+        if kind == CycleKind::Full {
+            self.marked = unused.next();
+        }
+        self.colour = unused.next().unwrap();
+        self.space.set_context(self.cycle + 1, Phase::Mark);
+    }
+
+    /// The colours that no object has when everything is swept, in the order in which they will be taken.
+    pub fn unused_colours(&self) -> Vec<Colour> {
+        let mut colours = vec![self.colour.next()];
+        for at in 0..Colour::COUNT - 1 {
+            colours.push(colours[at].next());
+        }
+        let kept = self.kept();
+        colours.retain(|colour| *colour != kept.marked() && *colour != kept.born());
+        colours
+    }
+
+    /// The colours of what the cycle keeps.
+    pub fn kept(&self) -> Kept {
+        Kept::new(self.marked.unwrap_or(self.colour), self.colour)
+    }
+
     /// Marks an object as the marker does.
     pub fn mark(&self, address: usize) {
-        let state = self.state(address);
-        if !state.has_colour(self.colour) {
+        let (state, colour) = (self.state(address), self.kept().marked());
+        if !state.has_colour(colour) {
             assert!(state.is_object(), "marking {state:?}");
-            assert!(self.space.states().mark(address, state, self.colour));
+            assert!(self.space.states().mark(address, state, colour));
         }
     }
 
@@ -193,9 +225,13 @@ impl Lab {
     }
 
     pub fn flip(&mut self) {
+        self.flip_as(CycleKind::Full);
+    }
+
+    pub fn flip_as(&mut self, kind: CycleKind) {
         self.cycle += 1;
         self.space.set_context(self.cycle, Phase::Sweep);
-        self.space.flip(self.cycle, self.colour);
+        self.space.flip(self.cycle, self.kept(), kind);
     }
 
     pub fn sweep_step(&mut self, spans_max: usize) -> SweepProgress {
@@ -232,6 +268,16 @@ impl Lab {
             self.mark(*address);
         }
         self.flip();
+        self.sweep()
+    }
+
+    /// A whole cycle of a space with generations, in which these objects are found.
+    pub fn collect_generation(&mut self, kind: CycleKind, found: &[usize]) -> SweepProgress {
+        self.open_generation(kind);
+        for address in found {
+            self.mark(*address);
+        }
+        self.flip_as(kind);
         self.sweep()
     }
 

@@ -141,6 +141,7 @@ fn facts(shared: &Shared, stats: &HeapStats) -> Vec<(&'static str, String)> {
         ("Freed so far", bytes(stats.bytes_freed_total)),
         ("Phase", format!("{}, cycle {}", stats.phase, stats.cycle)),
         ("Cycles finished", stats.cycles_finished.to_string()),
+        ("Of these, young", stats.cycles_young.to_string()),
         ("Cycles voided", stats.cycles_voided.to_string()),
         ("Memory is reclaimed", reclaiming.to_string()),
         ("Mutators", stats.mutators.to_string()),
