@@ -38,6 +38,8 @@ mod zoo;
 
 /// Longest soak: a year.
 const MINUTES_MAX: f64 = 525_600.0;
+/// Least and most bytes of a nursery: a span, and more than any run allocates.
+const NURSERY_BYTES: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 40;
 /// Most threads of a run.
 const THREADS_MAX: u64 = 256;
 
@@ -148,6 +150,9 @@ struct SoakArguments {
     /// The hard limit of the heap, in MiB.
     #[arg(long, value_name = "L", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     limit_mib: u64,
+    /// Let the heap have generations: a young cycle each time about so many bytes were allocated.
+    #[arg(long, value_name = "N", value_parser = nursery())]
+    nursery_bytes: Option<u64>,
     /// Write JSON lines, and nothing else, to standard output.
     #[arg(long)]
     json: bool,
@@ -166,6 +171,11 @@ fn minutes(text: &str) -> Result<f64, String> {
 /// How many threads may be asked for.
 fn threads() -> impl clap::builder::TypedValueParser<Value = u64> {
     clap::value_parser!(u64).range(1..=THREADS_MAX)
+}
+
+/// How large a nursery may be.
+fn nursery() -> impl clap::builder::TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(NURSERY_BYTES)
 }
 
 /// Runs the program on its arguments, the first of which is its name, and answers its exit code.
@@ -247,6 +257,7 @@ fn soak_options(arguments: &SoakArguments) -> Result<SoakOptions, String> {
         driver: arguments.driver,
         checks: arguments.checks,
         limit_mib: arguments.limit_mib as usize,
+        nursery_bytes: arguments.nursery_bytes.map(|bytes| bytes as usize),
     })
 }
 

@@ -254,6 +254,9 @@ fn replay(options: &Options) -> String {
     if options.threads != 1 {
         command += &format!(" --threads {}", options.threads);
     }
+    if let Some(bytes) = options.nursery_bytes {
+        command += &format!(" --nursery-bytes {bytes}");
+    }
     if !options.is_deterministic() {
         command += "   (another order of events each time)";
     }

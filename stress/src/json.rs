@@ -22,6 +22,9 @@ struct Begin<'a> {
     config_struct: bool,
     policy: String,
     checks: String,
+    /// Absent where the heap has no generations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nursery_bytes: Option<usize>,
     threads: usize,
     driver: String,
 }
@@ -101,6 +104,7 @@ pub fn write_begin(out: &mut dyn Write, scenario: &str, options: &Options) -> io
         config_struct: options.configuration == Configuration::ByValue,
         policy: options.policy.to_string(),
         checks: options.checks.to_string(),
+        nursery_bytes: options.nursery_bytes,
         threads: options.threads,
         driver: options.driver.to_string(),
     };

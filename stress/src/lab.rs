@@ -73,7 +73,10 @@ pub(crate) fn trace_of(scenario: &str, options: &Options, recording: Recording) 
             policy: options.policy.to_string(),
             checks: options.checks.to_string(),
             threads: options.threads,
-            regime: Regime::default(),
+            regime: Regime {
+                nursery_bytes: options.nursery_bytes,
+                ..Regime::default()
+            },
         },
         program,
         expected,

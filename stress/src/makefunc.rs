@@ -115,6 +115,9 @@ fn build(options: &Options, hook_deliveries: &Arc<AtomicU64>) -> Result<Heap, Er
     if let Some(path) = &options.health_record {
         builder = builder.record(path);
     }
+    if let Some(bytes) = options.nursery_bytes {
+        builder = builder.generational(bytes);
+    }
     Ok(builder
         .name("makefunc")
         .driver(options.driver.0)

@@ -152,6 +152,8 @@ pub enum Op {
     Shade { old: Word, new: Word },
     /// A cycle is asked for.
     Start,
+    /// A cycle is asked for that may be young, where the heap has generations.
+    StartYoung,
     /// The collector works, so many units.
     Step { units: u32 },
     /// The collector works up to a phase of the cycle that runs, or else of a new one. A mutator that is
@@ -161,6 +163,8 @@ pub enum Op {
     Finish,
     /// A whole collection.
     Collect,
+    /// A whole cycle that may be young, where the heap has generations.
+    CollectYoung,
     /// A second opinion.
     Verify,
     /// The mutator gives back what it keeps for itself.

@@ -47,6 +47,8 @@ pub struct Options {
     pub driver: DriverChoice,
     /// Threads that serve, at least one; with the manual driver, one.
     pub threads: usize,
+    /// Bytes of the heap's nursery; without it every cycle is full.
+    pub nursery_bytes: Option<usize>,
     /// Where the heap writes violations down, so that they outlive the process.
     pub health_record: Option<PathBuf>,
 }
@@ -63,6 +65,7 @@ impl Options {
             configuration: Configuration::ByValue,
             driver: DriverChoice::MANUAL,
             threads: 1,
+            nursery_bytes: None,
             health_record: None,
         }
     }

@@ -12,14 +12,16 @@
 
 use gc_core::{Heap, Phase};
 
-use crate::driver::DriverChoice;
 use crate::error::Error;
 use crate::ops::Op;
+use crate::options::Options;
 use crate::recorder;
 use crate::rng::Rng;
 
 /// Most operations between two cycles.
 const IDLE_OPS_MAX: u64 = 128;
+/// Where the heap has generations, one request in so many is for a full cycle.
+const FULL_ONE_IN: u64 = 4;
 /// Most work units of a step between two operations: a cycle takes some dozens of operations.
 const UNITS_BETWEEN_MAX: u64 = 384;
 /// Most work units of a step inside an operation.
@@ -32,14 +34,16 @@ pub(crate) struct Pace {
     idle_ops: u64,
     /// Whether cycles are advanced here, too.
     is_stepping: bool,
+    has_generations: bool,
 }
 
 impl Pace {
-    pub(crate) fn new(rng: Rng, driver: DriverChoice) -> Self {
+    pub(crate) fn new(rng: Rng, options: &Options) -> Self {
         Pace {
             rng,
             idle_ops: 0,
-            is_stepping: driver.is_manual(),
+            is_stepping: options.driver.is_manual(),
+            has_generations: options.nursery_bytes.is_some(),
         }
     }
 
@@ -50,8 +54,7 @@ impl Pace {
                 self.idle_ops -= 1;
                 return Ok(());
             }
-            heap.request_collect();
-            recorder::tell(|_| Op::Start);
+            self.request(heap);
             self.idle_ops = self.rng.within(0..=IDLE_OPS_MAX);
         }
         if !self.is_stepping || self.rng.one_in(4) {
@@ -59,6 +62,17 @@ impl Pace {
         }
         let units = self.rng.within(1..=UNITS_BETWEEN_MAX);
         step(heap, units)
+    }
+
+    /// Asks for a cycle: mostly a young one, where the heap has generations.
+    fn request(&mut self, heap: &Heap) {
+        if self.has_generations && !self.rng.one_in(FULL_ONE_IN) {
+            heap.request_collect_young();
+            recorder::tell(|_| Op::StartYoung);
+        } else {
+            heap.request_collect();
+            recorder::tell(|_| Op::Start);
+        }
     }
 
     /// Inside an operation: now and then advances a cycle that runs.

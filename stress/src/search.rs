@@ -156,6 +156,7 @@ impl Search<'_> {
         let level = options.checks.level();
         let sum = &mut self.outcome;
         sum.begin(level, &options.driver, options.threads);
+        sum.generational += u64::from(options.nursery_bytes.is_some());
         sum.threaded.programs += 1;
         sum.cut_short += u64::from(outcome.is_none());
         if let Some(outcome) = &outcome {
@@ -198,6 +199,7 @@ impl Search<'_> {
         let sum = &mut self.outcome;
         sum.begin(written.level, &written.regime.driver, 1);
         sum.ops += written.program.ops.len() as u64;
+        sum.generational += u64::from(written.regime.nursery_bytes.is_some());
         sum.limited += u64::from(written.regime.limit_bytes.is_some());
         if let Some(outcome) = &verdict.outcome {
             let (is_reported, is_lost) = (!outcome.met.is_empty(), !outcome.lost.is_empty());

@@ -75,7 +75,7 @@ impl Service {
             params,
             records,
             keeper: Keeper::new(Rng::of_thread(options.seed, "keeper", thread)),
-            pace: Pace::new(Rng::of_thread(options.seed, "pace", thread), options.driver),
+            pace: Pace::new(Rng::of_thread(options.seed, "pace", thread), options),
             busy: rng.within(3..=8) as usize,
             rng,
             ids,

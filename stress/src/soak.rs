@@ -55,6 +55,8 @@ pub struct SoakOptions {
     pub checks: Checks,
     /// The heap's hard limit in MiB.
     pub limit_mib: usize,
+    /// Bytes of its nursery; without it every cycle is full.
+    pub nursery_bytes: Option<usize>,
 }
 
 /// What a soak came to.
@@ -68,6 +70,8 @@ pub struct SoakOutcome {
     pub ops: u64,
     /// Cycles that ran to their end.
     pub cycles: u64,
+    /// Young ones among them.
+    pub cycles_young: u64,
     /// Cycles that ended without freeing anything.
     pub cycles_voided: u64,
     /// Objects marked by all cycles.
@@ -172,16 +176,7 @@ pub fn run(
     progress: &mut dyn FnMut(u64, Duration),
 ) -> Result<SoakOutcome, Error> {
     let begun = Instant::now();
-    let limit = options.limit_mib << 20;
-    let heap = Heap::builder()
-        .name("soak")
-        .driver(options.driver.0)
-        .policy(Policy::MARK_UNHEALTHY)
-        .checks(options.checks)
-        .limit_bytes(limit)
-        .soft_limit_bytes(limit / 100 * SOFT_LIMIT_PERCENT)
-        .stall_deadline(STALL_DEADLINE)
-        .build()?;
+    let heap = build(options)?;
     let keepers = options.threads * KEEPERS_PER_THREAD;
     let (orders, inboxes): (Vec<_>, Vec<_>) = (0..keepers).map(|_| mpsc::sync_channel(2)).unzip();
     let shared = Arc::new(Shared::new(options, &heap, orders)?);
@@ -217,6 +212,22 @@ pub fn run(
     outcome.verifications = verified.times;
     outcome.verifications_failed = verified.failed;
     Ok(outcome)
+}
+
+fn build(options: &SoakOptions) -> Result<Heap, Error> {
+    let limit = options.limit_mib << 20;
+    let mut builder = Heap::builder()
+        .name("soak")
+        .driver(options.driver.0)
+        .policy(Policy::MARK_UNHEALTHY)
+        .checks(options.checks)
+        .limit_bytes(limit)
+        .soft_limit_bytes(limit / 100 * SOFT_LIMIT_PERCENT)
+        .stall_deadline(STALL_DEADLINE);
+    if let Some(bytes) = options.nursery_bytes {
+        builder = builder.generational(bytes);
+    }
+    Ok(builder.build()?)
 }
 
 fn join(handle: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
@@ -309,6 +320,7 @@ fn outcome(options: &SoakOptions, shared: &Shared, heap: &Heap, elapsed: Duratio
         elapsed,
         ops: shared.ops(),
         cycles: stats.cycles_finished,
+        cycles_young: stats.cycles_young,
         cycles_voided: stats.cycles_voided,
         objects_marked: stats.objects_marked_total,
         objects_checked: audit.checked,

@@ -232,6 +232,8 @@ fn a_wrong_command_line_exits_64() {
         "soak --minutes NaN",
         "soak --ops 0",
         "soak --limit-mib 0",
+        "soak --nursery-bytes 65535",
+        "run makefunc --nursery-bytes small",
         "soak makefunc",
         "measure --slow",
     ] {

@@ -209,6 +209,27 @@ fn what_is_found_first_does_not_depend_on_what_follows_from_it() {
 }
 
 #[test]
+fn young_cycles_find_the_incident_and_lose_nothing() {
+    for seed in 1..=20 {
+        let generational = Options {
+            ops: OPS,
+            nursery_bytes: Some(1 << 16),
+            ..Options::new(seed)
+        };
+        let outcome = run(&generational);
+        assert_contained(&outcome);
+        assert_eq!(outcome.verdict(), Verdict::Survived, "seed {seed}");
+        let fixed = run(&Options {
+            ops: OPS_CONTROL,
+            copy_back: CopyBack::Plain,
+            ..generational
+        });
+        assert_contained(&fixed);
+        assert_eq!(fixed.violations, [], "seed {seed}");
+    }
+}
+
+#[test]
 fn too_short_a_run_misses_the_violation() {
     let outcome = run(&Options {
         ops: 5,

@@ -100,10 +100,11 @@ fn threads_share_the_operations_among_them() {
 
 #[test]
 fn a_soak_loses_nothing_and_finds_nothing() {
-    for (driver, checks, ops) in [
-        ("background", CheckLevel::Default, 80_000),
-        ("background:2", CheckLevel::Paranoid, 40_000),
-        ("incremental", CheckLevel::Default, 40_000),
+    for (driver, checks, ops, nursery_bytes) in [
+        ("background", CheckLevel::Default, 80_000, None),
+        ("background:2", CheckLevel::Paranoid, 40_000, None),
+        ("incremental", CheckLevel::Default, 40_000, None),
+        ("background", CheckLevel::Paranoid, 40_000, Some(1 << 16)),
     ] {
         let options = SoakOptions {
             seed: 1,
@@ -113,6 +114,7 @@ fn a_soak_loses_nothing_and_finds_nothing() {
             driver: driver.parse().unwrap(),
             checks: checks.into(),
             limit_mib: 16,
+            nursery_bytes,
         };
         let outcome = soak::run(&options, &mut |_, _| {}).unwrap();
         assert_eq!(outcome.losses, [""; 0], "{driver}");
@@ -132,6 +134,11 @@ fn a_soak_loses_nothing_and_finds_nothing() {
             "{driver}"
         );
         assert!(outcome.verifications >= 2, "{driver}");
+        assert_eq!(
+            outcome.cycles_young > 0,
+            nursery_bytes.is_some(),
+            "{driver}"
+        );
         assert!(outcome.false_positives_below() < 1.0, "{driver}");
     }
 }
@@ -146,6 +153,7 @@ fn what_a_soak_lost_outweighs_what_it_found() {
         driver: DriverChoice::BACKGROUND,
         checks: Checks::default(),
         limit_mib: 16,
+        nursery_bytes: None,
     };
     let mut outcome = soak::run(&options, &mut |_, _| {}).unwrap();
     assert_eq!(outcome.exit_code(), 0);

@@ -52,6 +52,7 @@ fn child<P: Peer>(arguments: &[String]) -> Result<Value, String> {
         "background" => Variant::Background,
         "two-collectors" => Variant::TwoCollectors,
         "incremental" => Variant::Incremental,
+        "generational" => Variant::Generational,
         "lax" => Variant::Lax,
         other => return Err(format!("no variant {other}")),
     };

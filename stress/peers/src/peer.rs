@@ -13,6 +13,8 @@ pub enum Variant {
     TwoCollectors,
     /// Softfail: mutators pay, also in the request loop.
     Incremental,
+    /// Softfail: as `Default`, with generations.
+    Generational,
     /// Softfail: as `Default`, with the least of checks.
     Lax,
 }

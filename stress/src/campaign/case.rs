@@ -187,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_young_cycles_are_met_alone() {
+        let of_young: Vec<Fault> = Fault::all().filter(|one| one.needs_generations()).collect();
+        assert_eq!(of_young.len(), 3);
+        let pairs = (0..2_000).map(|index| Case::of(1, index));
+        for case in pairs.filter(|case| case.kind == Kind::Pair) {
+            let mut faults = case.faults().into_iter();
+            assert!(!faults.any(|fault| of_young.contains(&fault)), "{case}");
+        }
+    }
+
+    #[test]
     fn a_control_is_the_case_before_it_without_its_fault() {
         for index in (9..200).step_by(10) {
             let (case, control) = (Case::of(1, index - 1), Case::of(1, index));

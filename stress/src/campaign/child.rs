@@ -31,6 +31,8 @@ mod strike;
 
 /// Address space of a child: small, so that it starts fast.
 const RESERVE_BYTES: usize = 64 << 20;
+/// The nursery of a case whose fault is one of young cycles. Programs allocate less, and ask for their cycles.
+const NURSERY_BYTES: usize = 64 << 10;
 /// How long a heap waits for a mutator: a machine that is busy is no fault.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -85,7 +87,11 @@ fn build(case: &Case, delivered: &Arc<AtomicU64>) -> Result<Heap, Error> {
         .checks(case.level)
         .reserve_bytes(RESERVE_BYTES)
         .stall_deadline(PATIENCE);
-    // A control has the heap that everybody has.
+    // A control has generations as well: no young cycle may be the cause of a false alarm.
+    if case.fault.needs_generations() {
+        builder = builder.generational(NURSERY_BYTES);
+    }
+    // In all else a control has the heap that everybody has.
     if case.kind != Kind::Control {
         let entry = case.fault.entry();
         if let Some(bytes) = entry.quarantine_limit_bytes {

@@ -117,6 +117,12 @@ impl Fault {
         entry.rules.is_none()
             && entry.quarantine_limit_bytes.is_none()
             && entry.stall_deadline.is_none()
+            && !self.needs_generations()
+    }
+
+    /// Whether its heap must have generations.
+    pub(crate) fn needs_generations(self) -> bool {
+        self.class().needs_generations()
     }
 
     /// Whether its reports speak of a slot; the others speak of a span at most.

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gc_core::{Check, Checks, Policy, Response};
 
-use super::{threads, tolerate};
+use super::{nursery, threads, tolerate};
 use crate::driver::DriverChoice;
 use crate::error::{EXIT_USAGE, Error};
 use crate::options::{Configuration, CopyBack, OPS_DEFAULT, Options};
@@ -47,6 +47,10 @@ pub(super) struct Arguments {
     /// the decisions of one thread.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads())]
     threads: u64,
+    /// Of makefunc alone: let the heap have generations, and ask for young cycles: one is due each time about so many
+    /// bytes were allocated.
+    #[arg(long, value_name = "N", value_parser = nursery())]
+    nursery_bytes: Option<u64>,
     /// With the bug. It is the default.
     #[arg(long, conflicts_with = "fixed")]
     buggy: bool,
@@ -95,6 +99,7 @@ fn request(arguments: &Arguments) -> Result<Request, String> {
         ("--ops", arguments.ops.is_some()),
         ("--driver", !arguments.driver.is_manual()),
         ("--threads", arguments.threads != 1),
+        ("--nursery-bytes", arguments.nursery_bytes.is_some()),
         ("--no-config-struct", arguments.no_config_struct),
         ("--health-record", arguments.health_record.is_some()),
     ];
@@ -165,6 +170,7 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         },
         driver: arguments.driver,
         threads: arguments.threads as usize,
+        nursery_bytes: arguments.nursery_bytes.map(|bytes| bytes as usize),
         health_record: arguments.health_record.clone(),
     })
 }

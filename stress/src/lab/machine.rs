@@ -68,7 +68,7 @@ pub(crate) struct Setup {
     pub(crate) checks: Checks,
     /// Address space of the heap.
     pub(crate) reserve_bytes: usize,
-    /// Who advances the collector, and from where on allocations are refused.
+    /// Who advances the collector, from where on allocations are refused, and whether there are generations.
     pub(crate) regime: Regime,
     /// How far a program is carried out.
     pub(crate) stop: Stop,
@@ -89,6 +89,9 @@ impl Setup {
         }
         if let Some(bytes) = regime.soft_limit_bytes {
             builder = builder.soft_limit_bytes(bytes);
+        }
+        if let Some(bytes) = regime.nursery_bytes {
+            builder = builder.generational(bytes);
         }
         Ok(builder.build()?)
     }

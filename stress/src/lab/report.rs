@@ -25,6 +25,9 @@ struct Begin<'a> {
     driver: String,
     limit_bytes: Option<usize>,
     soft_limit_bytes: Option<usize>,
+    /// Absent where the heap has no generations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nursery_bytes: Option<usize>,
     build: &'a str,
     same_build: bool,
 }
@@ -182,6 +185,7 @@ pub(crate) fn write_json(
         driver: header.regime.driver.to_string(),
         limit_bytes: header.regime.limit_bytes,
         soft_limit_bytes: header.regime.soft_limit_bytes,
+        nursery_bytes: header.regime.nursery_bytes,
         build: &header.build,
         same_build: is_this_build,
     };
@@ -299,19 +303,23 @@ pub(crate) fn write_human(out: &mut dyn Write, trace: &Trace, outcome: &Outcome)
     )
 }
 
-/// Writes driver and limits, where they are not the usual ones.
+/// Writes driver, limits and nursery, where they are not the usual ones.
 fn write_regime(out: &mut dyn Write, trace: &Trace, outcome: &Outcome) -> io::Result<()> {
     let regime = &trace.header.regime;
     if *regime == Regime::default() {
         return Ok(());
     }
     let told = |bytes: Option<usize>| bytes.map_or("none".to_string(), |bytes| bytes.to_string());
+    let nursery = regime
+        .nursery_bytes
+        .map(|bytes| format!(", nursery {bytes}"));
     writeln!(
         out,
-        "driver {}, limit {}, soft limit {}: {} operations were refused\n",
+        "driver {}, limit {}, soft limit {}{}: {} operations were refused\n",
         regime.driver,
         told(regime.limit_bytes),
         told(regime.soft_limit_bytes),
+        nursery.unwrap_or_default(),
         outcome.refused.len()
     )
 }

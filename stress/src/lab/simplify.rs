@@ -26,6 +26,8 @@ pub(super) fn simpler(op: &Op) -> Vec<Op> {
             forms
         }
         Op::Start => vec![Op::Collect, Op::Finish, Op::Until { phase: Phase::Mark }],
+        Op::StartYoung => vec![Op::CollectYoung, Op::Start],
+        Op::CollectYoung => vec![Op::Collect],
         Op::Until { .. } => vec![Op::Collect, Op::Finish],
         Op::Finish => vec![Op::Collect],
         Op::Push { slots } => smaller(*slots).map(|slots| Op::Push { slots }).collect(),

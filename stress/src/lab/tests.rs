@@ -25,11 +25,15 @@ fn options(seed: u64, level: CheckLevel, threads: usize) -> Options {
 }
 
 fn setup(options: &Options) -> Setup {
+    let nursery_bytes = options.nursery_bytes;
     Setup {
         policy: Policy::COUNT,
         checks: options.checks,
         reserve_bytes: 4 << 30,
-        regime: Regime::default(),
+        regime: Regime {
+            nursery_bytes,
+            ..Regime::default()
+        },
         stop: Stop::Never,
     }
 }
@@ -38,8 +42,14 @@ fn setup(options: &Options) -> Setup {
 fn a_recording_replays_with_the_same_violations_at_the_same_operations() {
     let mut met = 0;
     for level in CheckLevel::ALL {
-        for (seed, threads) in [(1, 1), (2, 1), (3, 2)] {
-            let options = options(seed, *level, threads);
+        let young = Some(1 << 16);
+        for (seed, threads, nursery_bytes) in
+            [(1, 1, None), (2, 1, young), (3, 2, None), (4, 2, young)]
+        {
+            let options = Options {
+                nursery_bytes,
+                ..options(seed, *level, threads)
+            };
             let (program, expected) = recorded(&options);
             let outcome = run(&program, &setup(&options)).unwrap();
             assert!(

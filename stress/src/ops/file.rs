@@ -90,7 +90,7 @@ pub struct Header {
     pub checks: String,
     /// Logical mutators that took turns.
     pub threads: usize,
-    /// Driver and limits of the heap.
+    /// Driver, limits and nursery of the heap.
     pub regime: Regime,
 }
 
@@ -305,7 +305,7 @@ impl<'a> Reader<'a> {
                 _ if kinds.is_empty() && !keys.contains(&key) => {
                     let taken = regime.take(key, value).unwrap_or_else(|| {
                         Err(
-                            "`driver`, `limit`, `soft-limit`, `kind` or `lost` is expected here"
+                            "`driver`, `limit`, `soft-limit`, `nursery`, `kind` or `lost` is expected here"
                                 .into(),
                         )
                     });

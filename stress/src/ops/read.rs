@@ -233,6 +233,7 @@ fn read_of_object(verb: &str, words: &mut Words<'_>) -> Result<Op, String> {
 fn read_of_collector(verb: &str, words: &mut Words<'_>) -> Result<Op, String> {
     Ok(match verb {
         "start" => Op::Start,
+        "start-young" => Op::StartYoung,
         "step" => Op::Step {
             units: words.number()?,
         },
@@ -245,6 +246,7 @@ fn read_of_collector(verb: &str, words: &mut Words<'_>) -> Result<Op, String> {
         }
         "finish" => Op::Finish,
         "collect" => Op::Collect,
+        "collect-young" => Op::CollectYoung,
         "verify" => Op::Verify,
         "park" => Op::Park,
         "mark" => Op::Mark {

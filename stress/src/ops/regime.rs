@@ -1,17 +1,19 @@
-//! Under which driver and which limits a heap carries a program out: the optional lines of a trace's header.
+//! Under which driver and limits, and with which nursery, a heap carries a program out: the optional lines of a trace's header.
 //!
-//! Plain data with its text. Invariants: what is not said is the manual driver and no limit, so that files without these
+//! Plain data with its text. Invariants: what is not said is the manual driver, no limit and no nursery, so that files without these
 //! lines mean what they always did; what is written reads back as the same regime; a driver whose work depends on
 //! threads of its own is none that a trace can name.
 
 use std::fmt::{self, Display, Formatter};
+use std::ops::RangeInclusive;
 
 use gc_core::Driver;
 
 use crate::driver::DriverChoice;
 
-/// Least and most bytes of a limit.
-const LIMIT_BYTES: std::ops::RangeInclusive<usize> = 1 << 13..=1 << 40;
+/// Least and most bytes of a limit, and of a nursery.
+const LIMIT_BYTES: RangeInclusive<usize> = 1 << 13..=1 << 40;
+const NURSERY_BYTES: RangeInclusive<usize> = 1 << 16..=1 << 40;
 
 /// See the module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,8 @@ pub struct Regime {
     pub limit_bytes: Option<usize>,
     /// Bytes of live objects above which mutators wait for the collector.
     pub soft_limit_bytes: Option<usize>,
+    /// Bytes of a nursery; without one every cycle is full.
+    pub nursery_bytes: Option<usize>,
 }
 
 impl Default for Regime {
@@ -30,6 +34,7 @@ impl Default for Regime {
             driver: DriverChoice::MANUAL,
             limit_bytes: None,
             soft_limit_bytes: None,
+            nursery_bytes: None,
         }
     }
 }
@@ -39,8 +44,9 @@ impl Regime {
     pub(super) fn take(&mut self, key: &str, value: &str) -> Option<Result<(), String>> {
         match key {
             "driver" => Some(driver(value).map(|driver| self.driver = driver)),
-            "limit" => Some(bytes(value).map(|bytes| self.limit_bytes = Some(bytes))),
-            "soft-limit" => Some(bytes(value).map(|bytes| self.soft_limit_bytes = Some(bytes))),
+            "limit" => Some(limit(value).map(|bytes| self.limit_bytes = Some(bytes))),
+            "soft-limit" => Some(limit(value).map(|bytes| self.soft_limit_bytes = Some(bytes))),
+            "nursery" => Some(nursery(value).map(|bytes| self.nursery_bytes = Some(bytes))),
             _ => None,
         }
     }
@@ -65,14 +71,20 @@ fn driver(text: &str) -> Result<DriverChoice, String> {
         })
 }
 
-fn bytes(text: &str) -> Result<usize, String> {
-    let found = text.parse().ok();
-    found
-        .filter(|bytes| LIMIT_BYTES.contains(bytes))
-        .ok_or_else(|| {
-            let (least, most) = LIMIT_BYTES.into_inner();
-            format!("`{text}` is no limit: bytes from {least} to {most}")
-        })
+fn limit(text: &str) -> Result<usize, String> {
+    bytes(text, "limit", LIMIT_BYTES)
+}
+
+fn nursery(text: &str) -> Result<usize, String> {
+    bytes(text, "nursery", NURSERY_BYTES)
+}
+
+fn bytes(text: &str, what: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let found = text.parse().ok().filter(|bytes| range.contains(bytes));
+    found.ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        format!("`{text}` is no {what}: bytes from {least} to {most}")
+    })
 }
 
 /// The lines of the header that say it, none of the manual driver without limits.
@@ -86,6 +98,9 @@ impl Display for Regime {
         }
         if let Some(bytes) = self.soft_limit_bytes {
             writeln!(formatter, "soft-limit {bytes}")?;
+        }
+        if let Some(bytes) = self.nursery_bytes {
+            writeln!(formatter, "nursery {bytes}")?;
         }
         Ok(())
     }

@@ -96,10 +96,12 @@ fn of_seats() -> impl Strategy<Value = Op> {
         (id(), word()).prop_map(|(slot, value)| Op::CopyBack { slot, value }),
         id().prop_map(|slot| Op::Revive { slot }),
         Just(Op::Start),
+        Just(Op::StartYoung),
         id().prop_map(|units| Op::Step { units }),
         phase().prop_map(|phase| Op::Until { phase }),
         Just(Op::Finish),
         Just(Op::Collect),
+        Just(Op::CollectYoung),
         Just(Op::Verify),
         Just(Op::Park),
         ("[a-z][a-z-]{0,9}", id(), id(), prop::option::of(id())).prop_map(
@@ -136,6 +138,7 @@ fn trace() -> impl Strategy<Value = Trace> {
                 threads: 1,
                 regime: Regime {
                     limit_bytes: (seed % 2 == 0).then_some(1 << 20),
+                    nursery_bytes: (seed % 3 == 0).then_some(1 << 16),
                     ..Regime::default()
                 },
             },
@@ -297,13 +300,15 @@ fn driver_and_limits_are_optional_and_nothing_malformed_is_taken() {
         Trace::from_text(&format!("{body}end {}\n", checksum(&body)))
     };
     assert_eq!(with("").unwrap().header.regime, Regime::default());
-    let regime = with("driver incremental\nlimit 65536\nsoft-limit 16384\n").unwrap();
+    let regime =
+        with("driver incremental\nlimit 65536\nsoft-limit 16384\nnursery 65536\n").unwrap();
     assert_eq!(
         regime.header.regime,
         Regime {
             driver: DriverChoice(Driver::Incremental),
             limit_bytes: Some(65536),
             soft_limit_bytes: Some(16384),
+            nursery_bytes: Some(65536),
         }
     );
     assert_eq!(Trace::from_text(&regime.to_text()).unwrap(), regime);
@@ -314,6 +319,7 @@ fn driver_and_limits_are_optional_and_nothing_malformed_is_taken() {
         ("limit 64k\n", "`64k` is no limit"),
         ("soft-limit -1\n", "`-1` is no limit"),
         ("limit 65536\nsoft-limit 65537\n", "lies above the limit"),
+        ("nursery 65535\n", "`65535` is no nursery: bytes from 65536"),
         ("limit 65536\nlimit 65536\n", "is expected here"),
         ("speed 3\n", "`soft-limit`"),
     ] {

@@ -122,10 +122,12 @@ impl fmt::Display for Line<'_> {
             Op::Entry { pair } => write!(out, "entry {pair}"),
             Op::Shade { old, new } => write!(out, "shade {old} {new}"),
             Op::Start => out.write_str("start"),
+            Op::StartYoung => out.write_str("start-young"),
             Op::Step { units } => write!(out, "step {units}"),
             Op::Until { phase } => write!(out, "until {}", phase.id()),
             Op::Finish => out.write_str("finish"),
             Op::Collect => out.write_str("collect"),
+            Op::CollectYoung => out.write_str("collect-young"),
             Op::Verify => out.write_str("verify"),
             Op::Park => out.write_str("park"),
             Op::Fault {

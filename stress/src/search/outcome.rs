@@ -73,6 +73,8 @@ pub struct SearchOutcome {
     pub drivers: BTreeMap<String, u64>,
     /// Programs by the threads that really ran at once.
     pub threads: BTreeMap<usize, u64>,
+    /// Programs whose heap has generations.
+    pub generational: u64,
     /// Programs with a limit, on one thread.
     pub limited: u64,
     /// Those of them that were refused something by it.
@@ -113,6 +115,7 @@ impl SearchOutcome {
             levels: CheckLevel::ALL.iter().map(|level| (*level, 0)).collect(),
             drivers: BTreeMap::new(),
             threads: BTreeMap::new(),
+            generational: 0,
             limited: 0,
             limits_met: 0,
             refused: 0,

@@ -114,7 +114,7 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result
     write_findings(out, outcome)
 }
 
-/// Drivers, threads and limits.
+/// Drivers, threads, generations and limits.
 fn write_regimes(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result<()> {
     let drivers = outcome.drivers.iter();
     let drivers = drivers.map(|(driver, programs)| format!("{programs} {driver}"));
@@ -134,6 +134,11 @@ fn write_regimes(out: &mut dyn Write, outcome: &SearchOutcome) -> io::Result<()>
             threaded.programs, threaded.ops, threaded.refused, threaded.cycles, threaded.looks
         )?;
     }
+    writeln!(
+        out,
+        "GENERATIONS     {} programs in a heap with them",
+        outcome.generational
+    )?;
     writeln!(
         out,
         "LIMITS          {} on one thread with one; {} of them met it: {} operations refused, {} left without operands",

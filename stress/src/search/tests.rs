@@ -106,6 +106,8 @@ fn either_driver_and_limits_are_drawn_and_some_limits_are_met() {
     let of = |driver: &str| outcome.drivers.get(driver).copied().unwrap_or(0);
     assert!(of("manual") > 20 && of("incremental") > 10, "{outcome:?}");
     assert!(outcome.limited > 10, "{outcome:?}");
+    let generational = outcome.generational;
+    assert!((16..48).contains(&generational), "{outcome:?}");
     assert!(
         outcome.limits_met > 2 && outcome.limits_met < outcome.limited,
         "{outcome:?}"

@@ -23,6 +23,8 @@ const OPS: std::ops::RangeInclusive<u64> = 200..=1600;
 const THREADS: std::ops::RangeInclusive<u64> = 1..=4;
 /// Limits in MiB: from one that is met again and again to one that is hardly met.
 const LIMITS_MIB: [usize; 3] = [1, 2, 16];
+/// The nursery of every other program: the smallest, so that young cycles come often.
+const NURSERY_BYTES: usize = 64 << 10;
 /// Who may advance the collector.
 const DRIVERS: [Driver; 4] = [
     Driver::Incremental,
@@ -46,19 +48,23 @@ pub(super) fn drawn(seed: u64, number: u64, level: Option<CheckLevel>) -> Option
         driver: DriverChoice(DRIVERS[rng.index(DRIVERS.len())]),
         checks: level.unwrap_or(drawn).into(),
         limit_mib: LIMITS_MIB[rng.index(LIMITS_MIB.len())],
+        nursery_bytes: rng.one_in(2).then_some(NURSERY_BYTES),
     })
 }
 
 /// The command line that does the same.
 pub(super) fn command(options: &SoakOptions) -> String {
+    let nursery = options.nursery_bytes;
+    let nursery = nursery.map(|bytes| format!(" --nursery-bytes {bytes}"));
     format!(
-        "gc-stress soak --seed {} --ops {} --threads {} --driver {} --checks {} --limit-mib {}",
+        "gc-stress soak --seed {} --ops {} --threads {} --driver {} --checks {} --limit-mib {}{}",
         options.seed,
         options.ops.unwrap_or_default(),
         options.threads,
         options.driver,
         options.checks,
-        options.limit_mib
+        options.limit_mib,
+        nursery.unwrap_or_default()
     )
 }
 
@@ -119,6 +125,9 @@ mod tests {
         }
         for limit in LIMITS_MIB {
             assert!(programs.iter().any(|one| one.limit_mib == limit));
+        }
+        for nursery in [None, Some(NURSERY_BYTES)] {
+            assert!(programs.iter().any(|one| one.nursery_bytes == nursery));
         }
         let commands: Vec<String> = programs.iter().map(command).collect();
         assert_eq!(commands, first().iter().map(command).collect::<Vec<_>>());

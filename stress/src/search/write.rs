@@ -30,6 +30,8 @@ const PHASES: [Phase; 7] = [
 const STEPS_MAX: u32 = 3;
 /// Numbers of weak references, and of ephemerons.
 const WATCHES: u32 = 4;
+/// Where the heap has generations, one cycle in so many that is asked for is to be full.
+const FULL_ONE_IN: u32 = 4;
 /// Breaking operations are one in so many.
 const BREAKING_ONE_IN: u32 = 8;
 
@@ -124,6 +126,7 @@ impl Writer<'_> {
     fn outside(&mut self, action: Action) {
         match action {
             Action::Finish => self.op(Op::Finish),
+            Action::Collect if self.is_young() => self.op(Op::CollectYoung),
             Action::Collect => self.op(Op::Collect),
             Action::Verify => self.op(Op::Verify),
             Action::Park => self.op(Op::Park),
@@ -131,8 +134,14 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether the cycle that is asked for next may be young.
+    fn is_young(&mut self) -> bool {
+        self.swarm.regime.nursery_bytes.is_some() && !self.chooser.one_in(FULL_ONE_IN)
+    }
+
     fn anywhere(&mut self, action: Action) {
         match action {
+            Action::Start if self.is_young() => self.op(Op::StartYoung),
             Action::Start => self.op(Op::Start),
             Action::Step => {
                 let units = self.chooser.within(1, self.swarm.units);

@@ -17,6 +17,7 @@ struct Begin {
     ops: Option<u64>,
     checks: String,
     limit_mib: usize,
+    nursery_bytes: Option<usize>,
     threads: usize,
     driver: String,
 }
@@ -45,6 +46,8 @@ struct End {
     minutes: f64,
     ops: u64,
     cycles: u64,
+    nursery_bytes: Option<usize>,
+    cycles_young: u64,
     cycles_voided: u64,
     objects_marked: u64,
     objects_checked: u64,
@@ -71,6 +74,7 @@ pub fn write_json_begin(out: &mut dyn Write, options: &SoakOptions) -> io::Resul
         ops: options.ops,
         checks: options.checks.to_string(),
         limit_mib: options.limit_mib,
+        nursery_bytes: options.nursery_bytes,
         threads: options.threads,
         driver: options.driver.to_string(),
     };
@@ -101,6 +105,8 @@ pub fn write_json_outcome(out: &mut dyn Write, outcome: &SoakOutcome) -> io::Res
         minutes: outcome.elapsed.as_secs_f64() / 60.0,
         ops: outcome.ops,
         cycles: outcome.cycles,
+        nursery_bytes: options.nursery_bytes,
+        cycles_young: outcome.cycles_young,
         cycles_voided: outcome.cycles_voided,
         objects_marked: outcome.objects_marked,
         objects_checked: outcome.objects_checked,
@@ -125,13 +131,21 @@ pub fn write_json_outcome(out: &mut dyn Write, outcome: &SoakOutcome) -> io::Res
 
 /// Writes what is about to happen.
 pub fn write_opening(out: &mut dyn Write, options: &SoakOptions) -> io::Result<()> {
+    let nursery = options
+        .nursery_bytes
+        .map(|bytes| format!(", nursery {bytes} bytes"));
     writeln!(
         out,
-        "gc-stress soak: seed {}, {} threads, driver {}, checks {}, limit {} MiB\n
+        "gc-stress soak: seed {}, {} threads, driver {}, checks {}, limit {} MiB{}\n
 Threads build, change, share and drop random graphs, and are themselves replaced; an oracle
 outside the heap knows every id, every content and every edge. Nothing is broken on purpose:
 a violation is a false alarm, and an object that is not as the oracle knows it is lost.",
-        options.seed, options.threads, options.driver, options.checks, options.limit_mib
+        options.seed,
+        options.threads,
+        options.driver,
+        options.checks,
+        options.limit_mib,
+        nursery.unwrap_or_default()
     )?;
     out.flush()
 }
@@ -154,6 +168,9 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &SoakOutcome) -> io::Result<(
         "cycles",
         format!("{}, {} voided", outcome.cycles, outcome.cycles_voided),
     )?;
+    if outcome.options.nursery_bytes.is_some() {
+        line("young cycles", outcome.cycles_young.to_string())?;
+    }
     line("limit reached", format!("{} times", outcome.limit_hits))?;
     line("longest pause", format!("{:?}", outcome.pause_max))?;
     line(

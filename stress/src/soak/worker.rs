@@ -25,6 +25,8 @@ const DESK: usize = 24;
 const LIFE_OPS: std::ops::RangeInclusive<u64> = 128..=1_024;
 /// One operation in so many asks for a cycle, so that cycles follow one another closely.
 const ONE_REQUEST_IN: u64 = 64;
+/// Of those in a heap with generations, one in so many is for a full cycle.
+const FULL_REQUEST_ONE_IN: u64 = 8;
 /// One operation in so many fills the heap with large objects.
 const ONE_HOARD_IN: u64 = 1 << 13;
 /// Bytes of one of those.
@@ -81,12 +83,23 @@ impl Worker<'_> {
         }
     }
 
+    /// Asks for a cycle: mostly a young one, where the heap has generations.
+    fn request_cycle(&mut self) {
+        let heap = &self.shared.heap;
+        let has_nursery = self.shared.options.nursery_bytes.is_some();
+        if has_nursery && !self.rng.one_in(FULL_REQUEST_ONE_IN) {
+            heap.request_collect_young();
+        } else {
+            heap.request_collect();
+        }
+    }
+
     fn try_operate(&mut self) -> Result<(), Error> {
         if self.rng.one_in(ONE_HOARD_IN) {
             return self.hoard();
         }
         if self.rng.one_in(ONE_REQUEST_IN) {
-            self.shared.heap.request_collect();
+            self.request_cycle();
         }
         let slot = self.rng.index(DESK);
         match self.rng.below(64) {

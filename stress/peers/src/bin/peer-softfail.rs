@@ -7,6 +7,9 @@ use peers::{Peer, Setup, Variant, Workload, chain};
 
 struct Softfail;
 
+/// The nursery that the builder's documentation begins with.
+const NURSERY_BYTES: usize = 4 << 20;
+
 #[derive(Trace)]
 struct Node<'gc> {
     left: Edge<'gc, Node<'gc>>,
@@ -55,8 +58,12 @@ fn driver(setup: &Setup) -> Driver {
     match setup.variant {
         Variant::Background => Driver::Background(1),
         Variant::TwoCollectors => Driver::Background(2),
-        Variant::Default | Variant::Lax if setup.is_server => Driver::Background(1),
-        Variant::Default | Variant::Lax | Variant::Incremental => Driver::Incremental,
+        Variant::Default | Variant::Lax | Variant::Generational if setup.is_server => {
+            Driver::Background(1)
+        }
+        Variant::Default | Variant::Lax | Variant::Generational | Variant::Incremental => {
+            Driver::Incremental
+        }
     }
 }
 
@@ -87,6 +94,9 @@ impl Peer for Softfail {
 
     fn heap(setup: &Setup) -> Handle {
         let mut builder = Heap::builder().driver(driver(setup));
+        if setup.variant == Variant::Generational {
+            builder = builder.generational(NURSERY_BYTES);
+        }
         if setup.variant == Variant::Lax {
             builder = builder.checks(CheckLevel::Lax);
         }

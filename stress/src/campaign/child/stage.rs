@@ -127,8 +127,9 @@ impl Stage {
                 });
             }
             Op::Litter { count, first_id } => self.litter(*count, *first_id)?,
+            // Young where the heap has generations.
             Op::Collect => {
-                self.heap.collect().map_err(|_| Refusal::Collector)?;
+                self.heap.collect_young().map_err(|_| Refusal::Collector)?;
             }
             Op::Step { units } => self.step(*units)?,
             Op::Checkpoint => return Ok(Answer::Checkpoint(self.checkpoint())),
@@ -196,7 +197,7 @@ impl Stage {
         if self.heap.driver() == Driver::Manual {
             let report = self.heap.step(units).map_err(|_| Refusal::Collector)?;
             if report.progress == StepProgress::Idle {
-                self.heap.request_collect();
+                self.heap.request_collect_young();
             }
         }
         Ok(())

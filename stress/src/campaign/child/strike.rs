@@ -50,7 +50,9 @@ impl Stage {
         let stroke = &class.strokes[rng.index(class.strokes.len())];
         // Half of the faults that wait for something are met by an object that moves; the others by
         // whatever the program does.
-        let is_moving = class.moment == Moment::Any && rng.one_in(2);
+        // What moves there is old, with which a fault of young cycles has nothing to do.
+        let may_move = class.moment == Moment::Any && !fault.needs_generations();
+        let is_moving = may_move && rng.one_in(2);
         let moment = if is_moving {
             Moment::Marking
         } else {

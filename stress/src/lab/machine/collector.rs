@@ -22,6 +22,9 @@ impl Machine<'_> {
             Op::Collect => {
                 self.heap.collect()?;
             }
+            Op::CollectYoung => {
+                self.heap.collect_young()?;
+            }
             Op::Verify => {
                 self.heap.verify()?;
             }
@@ -46,6 +49,7 @@ impl Machine<'_> {
     pub(super) fn anywhere(&mut self, scope: Option<Scope<'_>>, op: &Op) -> Result<bool, Error> {
         match op {
             Op::Start => self.heap.request_collect(),
+            Op::StartYoung => self.heap.request_collect_young(),
             Op::Step { units } => {
                 self.heap.step(*units as usize)?;
             }

@@ -207,6 +207,8 @@ impl Machine<'_> {
         if !is_possible {
             return false;
         }
+        // First, since an argument may be stored over the slot that alone led to it.
+        self.take_up(result);
         for (slot, argument) in (base..).zip(arguments) {
             self.store(scope, slot, Word::Object(*argument));
         }
@@ -216,7 +218,6 @@ impl Machine<'_> {
             CopyMode::Barrier => self.copy_back(scope, slot, Word::Object(result)),
             CopyMode::Plain => self.store(scope, slot, Word::Object(result)),
         };
-        self.take_up(result);
         let held = self.frames().retire(base as usize, slots as usize);
         self.let_go(held.ok()) && is_called
     }

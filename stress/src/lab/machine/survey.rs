@@ -27,10 +27,12 @@ pub(super) fn needs_scope(op: &Op) -> bool {
             | Op::Hold { .. }
             | Op::Release { .. }
             | Op::Start
+            | Op::StartYoung
             | Op::Step { .. }
             | Op::Until { .. }
             | Op::Finish
             | Op::Collect
+            | Op::CollectYoung
             | Op::Verify
             | Op::Park
             | Op::Fault { .. }

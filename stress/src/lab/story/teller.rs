@@ -210,6 +210,7 @@ fn of_write(how: Write, place: &str, value: Word) -> String {
 fn of_collector(op: &Op) -> String {
     match op {
         Op::Start => "A cycle is asked for.".into(),
+        Op::StartYoung => "A young cycle is asked for.".into(),
         Op::Step { units } => format!("The collector works, {units} units."),
         Op::Until { phase } => match phase {
             Phase::Mark => "A cycle runs up to marking: barriers are on.".into(),
@@ -219,6 +220,10 @@ fn of_collector(op: &Op) -> String {
         Op::Finish => "The cycle runs to its end.".into(),
         Op::Collect => {
             "A whole collection: what nothing leads to is swept, and its address is stale.".into()
+        }
+        Op::CollectYoung => {
+            "A young cycle: what was born since the last one, and nothing leads to, is swept."
+                .into()
         }
         Op::Verify => "Everything reachable is traced a second time.".into(),
         Op::Park => "The mutator gives back what it keeps for itself.".into(),

@@ -60,6 +60,7 @@ struct End<'a> {
     /// Programs by driver, and by the threads that really ran at once.
     drivers: &'a BTreeMap<String, u64>,
     programs_by_threads: &'a BTreeMap<usize, u64>,
+    generational: u64,
     limited: u64,
     limits_met: u64,
     refused: u64,
@@ -161,6 +162,7 @@ pub fn write_json_end(
         live_checked: outcome.live_checked,
         drivers: &outcome.drivers,
         programs_by_threads: &outcome.threads,
+        generational: outcome.generational,
         limited: outcome.limited,
         limits_met: outcome.limits_met,
         refused: outcome.refused,

@@ -41,7 +41,7 @@ impl Entrant {
 pub fn all() -> Vec<Entrant> {
     use Workload::{
         Churn, CollectArray, CollectList, CollectRandom, CollectTree, Dying, Fragment, Requests,
-        Threads, Trees, TreesLarge,
+        Stores, Threads, Trees, TreesLarge,
     };
     vec![
         Entrant::peer(OURS, "peer-softfail"),
@@ -56,6 +56,13 @@ pub fn all() -> Vec<Entrant> {
             &[CollectTree, CollectRandom, CollectList, CollectArray],
         ),
         Entrant::ours("softfail-inc", "incremental", &[Requests]),
+        Entrant::ours(
+            "softfail-gen",
+            "generational",
+            &[
+                Trees, TreesLarge, Churn, Dying, Threads, Requests, Stores, Fragment,
+            ],
+        ),
         Entrant::ours(
             "softfail-lax",
             "lax",
