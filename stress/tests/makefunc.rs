@@ -11,6 +11,8 @@ use stress::outcome::{Outcome, Site, Verdict};
 
 /// Enough for every seed below to find its first violation.
 const OPS: u64 = 1_500;
+/// The same where most cycles are young ones, which leave fewer addresses behind that are stale.
+const OPS_YOUNG: u64 = 3_000;
 /// Enough for some dozen cycles of a control.
 const OPS_CONTROL: u64 = 600;
 
@@ -212,7 +214,7 @@ fn what_is_found_first_does_not_depend_on_what_follows_from_it() {
 fn young_cycles_find_the_incident_and_lose_nothing() {
     for seed in 1..=20 {
         let generational = Options {
-            ops: OPS,
+            ops: OPS_YOUNG,
             nursery_bytes: Some(1 << 16),
             ..Options::new(seed)
         };

@@ -160,7 +160,7 @@ fn a_trace_with_a_driver_or_a_limit_is_replayed_to_the_same_bytes_and_shrunk() {
     assert_eq!(code, Some(10), "{lines:?}");
     let findings = lines.iter().filter(|line| line["sort"] == "reported");
     let files: Vec<&str> = findings.filter_map(|line| line["file"].as_str()).collect();
-    for setting in ["\ndriver incremental\n", "\nlimit "] {
+    for setting in ["\ndriver incremental\n", "\nlimit ", "\nnursery "] {
         let file = files.iter().find(|file| header(file).contains(setting));
         let file = file.unwrap_or_else(|| panic!("{setting}: {lines:?}"));
         let replayed = [(); 2].map(|()| gc_stress(&["replay", file, "--json"]));
@@ -174,7 +174,8 @@ fn a_trace_with_a_driver_or_a_limit_is_replayed_to_the_same_bytes_and_shrunk() {
         let again = gc_stress(&["replay", small]);
         assert_eq!(again.status.code(), Some(10), "{again:?}");
     }
-    let text = fs::read_to_string(files[0]).unwrap();
+    let unlimited = files.iter().find(|file| !header(file).contains("\nlimit "));
+    let text = fs::read_to_string(unlimited.unwrap()).unwrap();
     let (body, _) = text.rsplit_once("end ").unwrap();
     let body = body.replacen("\nkind ", "\nlimit 12\nkind ", 1);
     let file = directory.join("malformed.gctrace");
