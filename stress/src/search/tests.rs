@@ -190,14 +190,22 @@ fn bytes_decide_a_program_and_fewer_of_them_a_shorter_one() {
 #[cfg(feature = "fault-inject")]
 #[test]
 fn a_planted_fault_is_found_by_some_bytes_and_shown_by_their_trace() {
-    let directory = options("planted").directory;
+    // The second one is a fault of young cycles alone.
+    for class in ["shade-unpushed", "store-unremembered"] {
+        find_planted(class);
+    }
+}
+
+#[cfg(feature = "fault-inject")]
+fn find_planted(class: &str) {
+    let directory = options(class).directory;
     fs::create_dir_all(&directory).unwrap();
     let mut rng = Rng::for_purpose(1, "planted");
     let mut programs = (0..400).map(|_| -> Vec<u8> {
         let length = rng.within(400..=4000);
         (0..length).map(|_| rng.next_u64() as u8).collect()
     });
-    let fault = Some("shade-unpushed");
+    let fault = Some(class);
     let found = programs.find_map(|bytes| {
         fuzz(&bytes, &directory, fault)
             .err()
@@ -207,7 +215,7 @@ fn a_planted_fault_is_found_by_some_bytes_and_shown_by_their_trace() {
     assert_eq!(fuzz(&bytes, &directory, None), Ok(()));
     let (_, file) = told.rsplit_once(": ").unwrap();
     let text = fs::read_to_string(file).unwrap();
-    assert!(text.contains("\nfault shade-unpushed 1 0\n"), "{told}");
+    assert!(text.contains(&format!("\nfault {class} 1 0\n")), "{told}");
     let replayed = lab::replay_text(&text).unwrap();
     assert!(replayed.is_as_recorded, "{told}");
     assert!(
