@@ -359,7 +359,7 @@ impl Cycle {
     /// Ends the cycle without freeing anything, and starts again, a bounded number of times. The gate
     /// is closed, and nobody is behind it.
     ///
-    /// Bytes are then a mix of two colours, both possibly live; the next cycle takes a third. What is
+    /// Bytes are then a mix of two colours, of four with generations, all possibly live; the next cycle takes another. What is
     /// left in deques is an object like any other: the next marking pops it.
     pub(crate) fn void(&mut self, shared: &Shared, reason: Check) {
         self.marker.reset(self.kept().marked());

@@ -80,7 +80,7 @@ fn answer_up_to(shared: &Shared, record: &Record, local: &Local, asked: Request)
         match handshake {
             #[cfg(feature = "fault-inject")]
             Handshake::Arm if shared.hooks.strikes(Site::BarrierLate) => {
-                hand_over(shared, local);
+                shared.hand_over(&local.notes);
                 local.barrier_colour.set(asked.kept().marked());
             }
             Handshake::Arm => arm(shared, local, asked),
@@ -93,14 +93,9 @@ fn answer_up_to(shared: &Shared, record: &Record, local: &Local, asked: Request)
 
 /// From here on a mutator notes nothing, until it has taken its snapshot: what it stores is grey.
 fn arm(shared: &Shared, local: &Local, asked: Request) {
-    hand_over(shared, local);
+    shared.hand_over(&local.notes);
     local.barrier_colour.set(asked.kept().marked());
     local.barrier.set(Barrier::Grey);
-}
-
-/// The notes of a mutator go to the cycle that is opening.
-fn hand_over(shared: &Shared, local: &Local) {
-    shared.remembered.hand_over(&local.notes);
 }
 
 fn snapshot(shared: &Shared, local: &Local, asked: Request) {

@@ -154,7 +154,7 @@ impl Drop for Mutator {
                 while let Some(object) = local.grey.pop() {
                     shared.injector.push(object);
                 }
-                shared.remembered.hand_over(&local.notes);
+                shared.hand_over(&local.notes);
             });
         });
     }

@@ -86,4 +86,32 @@ mod tests {
         remembered.hand_over(&notes);
         assert!(remembered.take().is_empty());
     }
+
+    #[test]
+    fn a_heap_that_frees_nothing_any_more_keeps_no_notes() {
+        let heap = crate::Heap::builder()
+            .driver(crate::Driver::Manual)
+            .generational(64 << 10)
+            .build()
+            .unwrap();
+        let store = |mutator: &mut crate::Mutator| {
+            mutator.enter(|scope| {
+                let holder = scope.alloc(crate::Edge::none());
+                holder.set(scope, scope.alloc(crate::Edge::none()));
+                let stored: crate::Gc<'_, crate::Edge<'_, u64>> = holder.get().unwrap();
+                assert!(stored.is_none());
+            });
+        };
+        heap.collect().unwrap();
+        for is_stopped in [false, true] {
+            let mut mutator = heap.mutator();
+            store(&mut mutator);
+            if is_stopped {
+                heap.shared().progress.stop_reclaiming();
+            }
+            drop(mutator);
+            let notes: usize = heap.shared().remembered.take().iter().map(Vec::len).sum();
+            assert_eq!(notes, usize::from(!is_stopped));
+        }
+    }
 }

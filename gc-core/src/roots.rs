@@ -57,7 +57,7 @@ struct Books {
     free: Vec<u32>,
     /// Slots ever used.
     used: u32,
-    /// The colour to shade with, while a cycle marks.
+    /// The colours of the cycle, while one marks.
     armed: Option<Kept>,
 }
 

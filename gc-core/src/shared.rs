@@ -20,8 +20,8 @@ use crate::late::LateGreys;
 use crate::local::Barrier;
 use crate::pacer::Totals;
 use crate::profile::Profile;
-use crate::progress::Progress;
-use crate::remembered::Remembered;
+use crate::progress::{Progress, Reclaiming};
+use crate::remembered::{Notes, Remembered};
 use crate::roots::RootTable;
 use crate::scan::{self, Field, Scanned, Trust};
 use crate::signal::Signal;
@@ -181,6 +181,14 @@ impl Shared {
             Some(holder..holder + span.slot_bytes())
         });
         self.stores.last_of(address, words)
+    }
+
+    /// A mutator's notes go to the next cycle. Where none comes any more they are forgotten.
+    pub(crate) fn hand_over(&self, notes: &Notes) {
+        if self.progress.reclaiming() == Reclaiming::Stopped {
+            notes.clear();
+        }
+        self.remembered.hand_over(notes);
     }
 
     /// What the barrier of a mutator is when no cycle marks.
