@@ -130,17 +130,16 @@ impl Cycle {
 
     /// Opens a cycle in colours that no byte holds, and asks every mutator to arm.
     fn open(&mut self, shared: &Shared) -> Advance {
-        if !shared.progress.is_requested() {
+        let Some(asked) = shared.progress.take_request() else {
             return Advance::Idle;
-        }
-        shared.progress.take_request();
+        };
         if shared.progress.reclaiming() == Reclaiming::Stopped {
             return Advance::Idle;
         }
         debug_assert!(shared.space.is_swept());
         audit::check_goals(shared);
         self.number += 1;
-        self.take_colours(shared);
+        self.take_colours(shared, asked);
         self.marker.reset(self.kept().marked());
         self.late_returns = 0;
         self.gate = Watch::new(Instant::now());

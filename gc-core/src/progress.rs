@@ -5,7 +5,7 @@
 //! stands for itself.
 
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use gc_hooks::Phase;
@@ -14,6 +14,11 @@ use gc_sweep::{CycleKind, GRANULE_BYTES};
 
 use crate::pacer::{Pacer, Payer};
 use crate::pauses::{PauseHistogram, Pauses};
+
+/// What is requested, each more than the one before.
+const NOTHING: u8 = 0;
+const ANY_KIND: u8 = 1;
+const FULL: u8 = 2;
 
 /// What a finished cycle did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +48,9 @@ pub enum Reclaiming {
 
 /// See the module.
 pub(crate) struct Progress {
-    /// The next step in `Idle` opens a cycle.
-    is_requested: AtomicBool,
-    /// That cycle is to be a full one.
-    is_full_requested: AtomicBool,
+    /// What the next step in `Idle` opens: nothing, a cycle of any kind, a full one. One word, so that whoever
+    /// takes a request takes its kind with it.
+    requested: AtomicU8,
     /// The last full cycle that was opened.
     full_opened: AtomicU32,
     /// Bytes allocated since the last cycle at which a young one is due; `None` without generations.
@@ -86,8 +90,7 @@ impl Progress {
         nursery_bytes: Option<u64>,
     ) -> Self {
         Progress {
-            is_requested: AtomicBool::new(false),
-            is_full_requested: AtomicBool::new(false),
+            requested: AtomicU8::new(NOTHING),
             full_opened: AtomicU32::new(0),
             nursery_bytes,
             bytes_settled: AtomicU64::new(0),
@@ -120,28 +123,34 @@ impl Progress {
     /// Asks for a cycle of this kind; one that may be young is full where that is due. `true` when nobody had
     /// asked before.
     pub(crate) fn request(&self, kind: CycleKind) -> bool {
-        // First, so that the cycle that takes the request knows.
-        if kind == CycleKind::Full && !self.is_full_requested.load(Ordering::Relaxed) {
-            self.is_full_requested.store(true, Ordering::Release);
-        }
+        let wanted = match kind {
+            CycleKind::Young => ANY_KIND,
+            CycleKind::Full => FULL,
+        };
         // The load keeps the line shared while a request is pending.
-        !self.is_requested() && !self.is_requested.swap(true, Ordering::Relaxed)
+        self.requested.load(Ordering::Relaxed) < wanted
+            && self.requested.fetch_max(wanted, Ordering::Relaxed) == NOTHING
     }
 
     pub(crate) fn is_requested(&self) -> bool {
-        self.is_requested.load(Ordering::Relaxed)
+        self.requested.load(Ordering::Relaxed) != NOTHING
     }
 
-    /// Takes the request back: a cycle opens, or never will.
-    pub(crate) fn take_request(&self) -> bool {
-        self.is_requested.swap(false, Ordering::Acquire)
+    /// Takes the request back: a cycle opens, or never will. Answers what was asked for, if anything was.
+    pub(crate) fn take_request(&self) -> Option<CycleKind> {
+        if !self.is_requested() {
+            return None;
+        }
+        match self.requested.swap(NOTHING, Ordering::Relaxed) {
+            NOTHING => None,
+            ANY_KIND => Some(CycleKind::Young),
+            _ => Some(CycleKind::Full),
+        }
     }
 
-    /// Whether a cycle that opens with so many bytes in use is to be full: somebody has asked for one, or the
-    /// heap has grown so far that what is old is to be looked at.
-    pub(crate) fn takes_full(&self, bytes_used: u64) -> bool {
-        let is_wanted = self.is_full_requested.swap(false, Ordering::Acquire);
-        is_wanted || bytes_used >= self.pacer().trigger_bytes()
+    /// Whether the heap has grown so far, to so many bytes in use, that what is old is to be looked at.
+    pub(crate) fn is_full_due(&self, bytes_used: u64) -> bool {
+        bytes_used >= self.pacer().trigger_bytes()
     }
 
     /// A full cycle is opened.

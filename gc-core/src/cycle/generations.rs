@@ -14,9 +14,9 @@ use crate::shared::Shared;
 
 impl Cycle {
     /// Decides of which kind the cycle is: young where one may be and will do.
-    pub(super) fn take_colours(&mut self, shared: &Shared) {
+    pub(super) fn take_colours(&mut self, shared: &Shared, asked: CycleKind) {
         let bytes_used = shared.totals().bytes_used();
-        let is_full = shared.progress.takes_full(bytes_used);
+        let is_full = asked == CycleKind::Full || shared.progress.is_full_due(bytes_used);
         self.kind = if is_full || !self.palette.may_be_young() {
             CycleKind::Full
         } else {
